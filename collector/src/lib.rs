@@ -1,0 +1,1 @@
+//! Receive, keep, analyse and answer OTLP telemetry.

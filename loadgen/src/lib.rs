@@ -1,0 +1,1 @@
+//! Open-loop, trace-aware load generation.

@@ -1,0 +1,1 @@
+//! The shop: gateway, user, order and pay services.

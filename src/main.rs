@@ -1,0 +1,2 @@
+//! `mallctl`: the command line, and nothing else.
+fn main() {}

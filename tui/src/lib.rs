@@ -1,0 +1,1 @@
+//! The console: a client of the console protocol.
