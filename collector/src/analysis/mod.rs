@@ -1,0 +1,1 @@
+//! What a trace means: forest, self time, critical path, attribution.

@@ -1,0 +1,1 @@
+//! Figures that count every span: RED, ledgers, graph, metrics.

@@ -1,0 +1,1 @@
+//! Load runs: join and cohorts.

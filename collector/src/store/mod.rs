@@ -1,0 +1,1 @@
+//! Traces and logs within a byte budget.

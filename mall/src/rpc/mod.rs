@@ -1,0 +1,1 @@
+//! Calls between services: balanced, guarded, bounded in time.

@@ -1,0 +1,1 @@
+//! Seeded users and products.
