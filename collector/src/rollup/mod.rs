@@ -12,6 +12,7 @@ pub mod episode;
 pub mod foreign;
 pub mod graph;
 pub mod hops;
+pub mod metrics;
 pub mod names;
 pub mod operations;
 pub mod seconds;
