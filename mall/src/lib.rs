@@ -8,10 +8,14 @@
 //! (that is the collector).
 
 pub mod config;
+pub mod context;
+pub mod deadline;
 pub mod discovery;
 pub mod error;
 pub mod fault;
 pub mod gateway;
+pub mod listener;
+mod nearest;
 pub mod order;
 pub mod pay;
 pub mod rpc;

@@ -1,1 +1,71 @@
 //! Where the replicas of a service are.
+//!
+//! A [`Discovery`] answers two questions: who serves this name now (a watch that always holds the last known answer), and
+//! how do others learn of me. [`Registry`] asks the supervisor; [`Static`] is a list in memory. Losing the registry never
+//! empties a list: what was known last stays in use.
+
+mod fixed;
+mod registry;
+
+pub use fixed::Static;
+pub use registry::{Registry, RegistryError};
+
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One replica of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// `pay-rpc/1`: stable over restarts.
+    pub instance: Arc<str>,
+    /// host:port.
+    pub address: Arc<str>,
+}
+
+impl Endpoint {
+    /// An endpoint of `instance` at `address`.
+    pub fn new(instance: impl Into<Arc<str>>, address: impl Into<Arc<str>>) -> Self {
+        Self { instance: instance.into(), address: address.into() }
+    }
+}
+
+/// What a process says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Service name.
+    pub service: String,
+    /// Instance and address of the service.
+    pub endpoint: Endpoint,
+    /// host:port of the Admin service.
+    pub admin: String,
+}
+
+/// A source of endpoints, and a place to be found in.
+pub trait Discovery: Send + Sync + 'static {
+    /// The endpoints of `service`, now and after every change. Must be called within a tokio runtime.
+    fn watch(&self, service: &str) -> watch::Receiver<Vec<Endpoint>>;
+
+    /// Makes this process known until the announced thing is withdrawn, also when the registry comes back after a loss.
+    /// Resolves when the registry knows it for the first time.
+    fn announce(&self, announcement: Announcement) -> BoxFuture<'_, Announced>;
+}
+
+/// A process that others can find. Dropped without [`Announced::withdraw`], it is found until its lease ends.
+pub struct Announced {
+    withdraw: Option<BoxFuture<'static, ()>>,
+}
+
+impl Announced {
+    /// An announcement that `withdraw` takes back.
+    pub fn new(withdraw: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { withdraw: Some(Box::pin(withdraw)) }
+    }
+
+    /// Takes the announcement back, so that nobody finds this process any more.
+    pub async fn withdraw(mut self) {
+        if let Some(withdraw) = self.withdraw.take() {
+            withdraw.await;
+        }
+    }
+}

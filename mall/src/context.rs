@@ -1,0 +1,134 @@
+//! What every part of a service shares.
+
+use crate::config::ServiceConfig;
+use crate::discovery::Discovery;
+use crate::fault::Faults;
+use crate::rpc::{Balancer, Client, Guard, Guards, Place};
+use crate::telemetry::{Meters, Reporter};
+use governance::{Clock, Environment, Observer, Random};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Timeout of a call to another service, unless the caller's own deadline is nearer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What every part of a service shares: configuration, clock, chance, breakers, meters, faults, discovery. Cheap to clone.
+#[derive(Clone)]
+pub struct ServiceContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: ServiceConfig,
+    environment: Environment,
+    reporter: Arc<Reporter>,
+    guards: Guards,
+    meters: Meters,
+    faults: Faults,
+    discovery: Arc<dyn Discovery>,
+    clients: Mutex<HashMap<String, Client>>,
+    balancers: Arc<Mutex<Vec<Arc<Balancer>>>>,
+    stop: CancellationToken,
+}
+
+impl ServiceContext {
+    /// A context over the machine's clock and a generator seeded by `Mall.Seed`.
+    pub fn new(config: ServiceConfig, meters: Meters, discovery: Arc<dyn Discovery>) -> Self {
+        let reporter = Arc::new(Reporter::new(meters.clone()));
+        // Replicas of one service must not draw the same numbers.
+        let seed = config
+            .instance()
+            .bytes()
+            .fold(config.mall.seed, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let environment = Environment::new(seed, Arc::clone(&reporter) as Arc<dyn Observer>);
+        let guards = Guards::new(environment.clone(), Arc::clone(&reporter));
+        guards.observe(meters.meter());
+        let faults = Faults::new(config.instance(), Arc::clone(&environment.clock), Arc::clone(&environment.random));
+        let inner = Inner {
+            config,
+            environment,
+            reporter,
+            guards,
+            meters,
+            faults,
+            discovery,
+            clients: Mutex::default(),
+            balancers: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The process's configuration.
+    pub fn config(&self) -> &ServiceConfig {
+        &self.inner.config
+    }
+
+    /// Monotonic time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.environment.clock
+    }
+
+    /// Seeded chance.
+    pub fn random(&self) -> &Arc<dyn Random> {
+        &self.inner.environment.random
+    }
+
+    /// Where requests are counted.
+    pub fn meters(&self) -> &Meters {
+        &self.inner.meters
+    }
+
+    /// Faults in force.
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// Breakers of the process.
+    pub fn guards(&self) -> &Guards {
+        &self.inner.guards
+    }
+
+    /// The breaker called `name` at `place`.
+    pub fn guard(&self, place: Place, name: &str) -> Arc<Guard> {
+        self.inner.guards.get(place, name)
+    }
+
+    /// Where the other services are.
+    pub fn discovery(&self) -> &Arc<dyn Discovery> {
+        &self.inner.discovery
+    }
+
+    /// Cancelled when the service is told to stop: background work ends by it.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.inner.stop
+    }
+
+    /// The client of another service: one per service and process. Must be called within a tokio runtime.
+    pub fn client(&self, service: &str) -> Client {
+        let mut clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(service) {
+            return client.clone();
+        }
+        let client = Client::new(
+            service,
+            self.inner.discovery.as_ref(),
+            Some(CALL_TIMEOUT),
+            self.inner.environment.clone(),
+            self.inner.guards.clone(),
+            Arc::clone(&self.inner.reporter),
+            self.inner.meters.clone(),
+        );
+        clients.insert(service.to_owned(), client.clone());
+        let mut balancers = self.inner.balancers.lock().unwrap_or_else(PoisonError::into_inner);
+        balancers.push(Arc::clone(client.balancer()));
+        client
+    }
+
+    /// Every balancer of the process, as far as clients were asked for.
+    pub(crate) fn balancers(&self) -> Arc<Mutex<Vec<Arc<Balancer>>>> {
+        Arc::clone(&self.inner.balancers)
+    }
+}

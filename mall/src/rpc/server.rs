@@ -1,0 +1,190 @@
+//! The other end of a call: SERVER span, breaker, deadline, faults, handler.
+
+use super::guard::{Guards, Place};
+use super::method::{Method, Methods};
+use super::{MAX_MESSAGE_BYTES, status, timeout};
+use crate::deadline;
+use crate::fault::Faults;
+use crate::telemetry::{Meters, RpcMethod, Side, extract, span};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use governance::grpc_acceptable;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use opentelemetry::context::FutureExt as _;
+use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+/// Methods of the shop start like this; health and control pass by ungoverned and unseen.
+const GOVERNED: &str = "/mall.";
+const CONTROL: &str = "/mall.control.";
+
+/// What a server needs around its handlers.
+#[derive(Clone)]
+pub struct Policy {
+    /// Breakers by method.
+    pub guards: Guards,
+    /// Faults in force.
+    pub faults: Faults,
+    /// Where requests are counted.
+    pub meters: Meters,
+    /// Longest time of one request.
+    pub timeout: Option<Duration>,
+}
+
+/// Governs the unary methods of the shop in front of `inner`.
+#[derive(Clone)]
+pub struct Governed<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    policy: Policy,
+    methods: Methods,
+}
+
+impl<S> Governed<S> {
+    /// Puts `policy` in front of `inner`.
+    pub fn new(inner: S, policy: Policy) -> Self {
+        Self { inner, shared: Arc::new(Shared { policy, methods: Methods::default() }) }
+    }
+}
+
+impl<S> tower::Service<Request<Body>> for Governed<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if !path.starts_with(GOVERNED) || path.starts_with(CONTROL) {
+            return Box::pin(self.inner.call(request));
+        }
+        // The service that was polled ready must be the one that is called.
+        let clone = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, clone);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { Ok(shared.serve(ready, request).await) })
+    }
+}
+
+impl Shared {
+    async fn serve<S>(&self, inner: S, request: Request<Body>) -> Response<Body>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let began = Instant::now();
+        let method = self.methods.get(request.uri().path(), |rpc| self.describe(rpc));
+        let parent = extract(request.headers());
+        let context = span::start(&parent, method.rpc.name.to_string(), SpanKind::Server, || {
+            let [system, name] = method.rpc.span_attributes();
+            vec![system, name]
+        });
+        let outcome = self.guarded(&method, inner, request).with_context(context.clone()).await;
+        let (code, message) = match &outcome {
+            Ok((code, response)) => (*code, status::message_in(response.headers()).unwrap_or_default()),
+            Err(status) => (status.code(), status.message()),
+        };
+        conclude(&context, code, message);
+        span::end(&context);
+        self.policy.meters.rpc_call(Side::Server, &method.rpc, code, began.elapsed());
+        match outcome {
+            Ok((_, response)) => response,
+            Err(status) => status.into_http(),
+        }
+    }
+
+    fn describe(&self, rpc: RpcMethod) -> Method {
+        let guard = self.policy.guards.get(Place::Server, &rpc.name);
+        self.policy.meters.register_rpc(Side::Server, &rpc);
+        Method { rpc, guard }
+    }
+
+    async fn guarded<S>(
+        &self,
+        method: &Method,
+        inner: S,
+        request: Request<Body>,
+    ) -> Result<(Code, Response<Body>), Status>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let pass = method.guard.admit().map_err(|_| status::rejected(Place::Server.name(), method.guard.name()))?;
+        let limit = match (timeout::parse(request.headers()), self.policy.timeout) {
+            (Some(callers), Some(own)) => Some(callers.min(own)),
+            (callers, own) => callers.or(own),
+        };
+        let work = AssertUnwindSafe(self.handle(inner, request)).catch_unwind();
+        let outcome = match deadline::within(limit, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => {
+                tracing::error!(method = &*method.rpc.name, "the handler panicked");
+                Err(Status::internal("the handler panicked; the service's log says where"))
+            }
+            Err(deadline::Expired) => Err(status::expired()),
+        };
+        let code = outcome.as_ref().map_or_else(Status::code, |(code, _)| *code);
+        pass.resolve(grpc_acceptable(code as i32));
+        outcome
+    }
+
+    async fn handle<S>(&self, mut inner: S, request: Request<Body>) -> Result<(Code, Response<Body>), Status>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        self.policy.faults.inject().await?;
+        let Ok(response) = inner.call(request).await;
+        let (parts, body) = response.into_parts();
+        if let Some(code) = status::code_in(&parts.headers) {
+            return Ok((code, Response::from_parts(parts, body)));
+        }
+        // A unary answer is complete when its handler is: reading it here shows the status in its trailers.
+        let body = Limited::new(body, MAX_MESSAGE_BYTES + 5).collect().await;
+        let body = body.map_err(|error| Status::internal(format!("the answer cannot be written: {error}")))?;
+        let code = body.trailers().and_then(status::code_in).unwrap_or(Code::Unknown);
+        Ok((code, Response::from_parts(parts, Body::new(body))))
+    }
+}
+
+/// Writes the outcome on the SERVER span. What the caller got wrong is no error of the server.
+fn conclude(context: &Context, code: Code, message: &str) {
+    let span = context.span();
+    if !span.is_recording() {
+        return;
+    }
+    span.set_attribute(KeyValue::new("rpc.response.status_code", status::code_name(code)));
+    if is_servers_fault(code) {
+        span.set_attribute(KeyValue::new("error.type", status::code_name(code)));
+        span.set_status(SpanStatus::error(message.to_owned()));
+    }
+}
+
+/// By the semantic conventions for gRPC servers.
+fn is_servers_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
+}

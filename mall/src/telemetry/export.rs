@@ -1,0 +1,200 @@
+//! The SDK's providers: set up by hand, ended without losing the last span.
+
+use super::counted::{self, SpanCounts};
+use super::{Meters, logs, span};
+use crate::config::ServiceConfig;
+use collector_api::vocabulary as word;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{
+    ExporterBuildError, LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Name of the instrumentation scope.
+const SCOPE: &str = "mall";
+/// How long one export may take, retries included.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+const METRIC_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the last export may take when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The endpoint is no host:port.
+    #[error("telemetry endpoint `{endpoint}` cannot be used: {source}; give host:port without a scheme")]
+    Endpoint {
+        /// What the configuration says.
+        endpoint: String,
+        /// What the exporter says.
+        source: ExporterBuildError,
+    },
+    /// The log file cannot be opened.
+    #[error("log file `{path}` cannot be opened: {source}")]
+    LogFile {
+        /// The path.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The log level is none.
+    #[error("log level `{level}` is not understood: {source}; use error, warn, info, debug or trace")]
+    LogLevel {
+        /// What the configuration says.
+        level: String,
+        /// What the filter says.
+        source: tracing_subscriber::filter::ParseError,
+    },
+}
+
+/// The telemetry of a process. Keep it until the last request is answered, then call [`Telemetry::shutdown`].
+pub struct Telemetry {
+    tracer: SdkTracerProvider,
+    meter: SdkMeterProvider,
+    logger: SdkLoggerProvider,
+    meters: Meters,
+    counts: Arc<SpanCounts>,
+}
+
+impl Telemetry {
+    /// Sets up traces, metrics and logs of this process, exported to the configured endpoint; with an empty endpoint ids
+    /// and figures are made and go nowhere. Needs a tokio runtime, which must turn until [`Telemetry::shutdown`] ends.
+    ///
+    /// The first telemetry of a process provides its spans and log lines; a second one only its own metrics.
+    pub fn start(config: &ServiceConfig, listen: &str) -> Result<Self, TelemetryError> {
+        let resource = resource(config, listen);
+        let counts = Arc::new(SpanCounts::default());
+        let mut tracer = SdkTracerProvider::builder().with_resource(resource.clone());
+        let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
+        let mut logger = SdkLoggerProvider::builder().with_resource(resource);
+        if !config.telemetry.endpoint.is_empty() {
+            let exporters = Exporters::new(&config.telemetry.endpoint)
+                .map_err(|source| TelemetryError::Endpoint { endpoint: config.telemetry.endpoint.clone(), source })?;
+            tracer = tracer.with_span_processor(counted::processor(exporters.spans, &counts));
+            meter =
+                meter.with_reader(PeriodicReader::builder(exporters.metrics).with_interval(METRIC_INTERVAL).build());
+            let batches = BatchConfigBuilder::default()
+                .with_max_queue_size(2_048)
+                .with_scheduled_delay(Duration::from_millis(200))
+                .build();
+            let processor = BatchLogProcessor::builder(exporters.logs).with_batch_config(batches).build();
+            logger = logger.with_log_processor(processor);
+        }
+        let (tracer, meter, logger) = (tracer.build(), meter.build(), logger.build());
+        let meters = Meters::new(meter.meter(SCOPE));
+        observe_counts(&meters, &counts);
+        if span::install(tracer.tracer(SCOPE)) {
+            logs::install(&config.log, &logger)?;
+        }
+        Ok(Self { tracer, meter, logger, meters, counts })
+    }
+
+    /// The instruments of this process.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// What became of the process's spans.
+    pub fn counts(&self) -> &SpanCounts {
+        &self.counts
+    }
+
+    /// Exports what is left, then ends. Waits at most two seconds for a collector that does not answer.
+    ///
+    /// The providers block their thread until the exporter is done, and the exporter needs this runtime: each ends on a
+    /// thread of its own while the runtime turns. These are plain threads, so that a hanging one cannot keep the process.
+    pub async fn shutdown(self) {
+        let Self { tracer, meter, logger, .. } = self;
+        let spans = on_thread(move || tracer.shutdown_with_timeout(FLUSH_TIMEOUT).is_ok());
+        let lines = on_thread(move || logger.shutdown_with_timeout(FLUSH_TIMEOUT).is_ok());
+        let all = async {
+            let done = tokio::join!(spans, lines);
+            // The last figures say what became of the last spans.
+            let figures = on_thread(move || meter.shutdown().is_ok()).await;
+            (done.0, done.1, figures)
+        };
+        if tokio::time::timeout(FLUSH_TIMEOUT + EXPORT_TIMEOUT / 2, all).await.is_err() {
+            tracing::debug!("telemetry was not flushed in time");
+        }
+    }
+}
+
+struct Exporters {
+    spans: SpanExporter,
+    metrics: MetricExporter,
+    logs: LogExporter,
+}
+
+impl Exporters {
+    fn new(endpoint: &str) -> Result<Self, ExporterBuildError> {
+        let url = format!("http://{endpoint}");
+        // A collector that is just starting is met by a few quick retries; more would only fill the queue.
+        let retry = RetryPolicy::recommended()
+            .with_max_retries(5)
+            .with_initial_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_millis(800));
+        let spans = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(url.clone())
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_retry_policy(retry.clone())
+            .build()?;
+        let metrics = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(url.clone())
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_temporality(Temporality::Cumulative)
+            .build()?;
+        let logs = LogExporter::builder()
+            .with_tonic()
+            .with_endpoint(url)
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_retry_policy(retry)
+            .build()?;
+        Ok(Self { spans, metrics, logs })
+    }
+}
+
+fn resource(config: &ServiceConfig, listen: &str) -> Resource {
+    Resource::builder()
+        .with_service_name(config.name.clone())
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", config.instance().to_owned()),
+            KeyValue::new("process.pid", i64::from(std::process::id())),
+            KeyValue::new(word::MALL_LISTEN, listen.to_owned()),
+        ])
+        .build()
+}
+
+fn observe_counts(meters: &Meters, counts: &Arc<SpanCounts>) {
+    let dropped = Arc::clone(counts);
+    meters
+        .meter()
+        .u64_observable_counter(word::TELEMETRY_DROPPED)
+        .with_callback(move |observer| observer.observe(dropped.dropped(), &[]))
+        .build();
+    let exported = Arc::clone(counts);
+    meters
+        .meter()
+        .u64_observable_counter(word::TELEMETRY_EXPORTED)
+        .with_callback(move |observer| observer.observe(exported.exported(), &[]))
+        .build();
+}
+
+async fn on_thread(work: impl FnOnce() -> bool + Send + 'static) -> bool {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("telemetry-flush".to_owned());
+    let started = thread.spawn(move || {
+        // The receiver may have given up waiting.
+        let _ = sender.send(work());
+    });
+    started.is_ok() && receiver.await.unwrap_or(false)
+}
