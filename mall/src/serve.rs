@@ -1,1 +1,188 @@
-//! The life of one role.
+//! The life of one role: listen, open the store, register, serve, and end in peace.
+//!
+//! The order matters. The port is bound first, so that telemetry knows the address; a service is registered when it can
+//! answer, the gateway when it has reached every service behind it. At the end a service is first withdrawn, then drained,
+//! then its last spans are exported.
+
+use crate::config::{Role, ServiceConfig};
+use crate::context::ServiceContext;
+use crate::discovery::{Announcement, Discovery, Endpoint, Registry, RegistryError, Static};
+use crate::listener;
+use crate::rpc::server::{Governed, Policy};
+use crate::rpc::{AdminService, admin_service};
+use crate::telemetry::{Telemetry, TelemetryError};
+use hyper::body::Incoming;
+use mall_api::control::admin_server::AdminServer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::ServiceExt;
+
+/// What a role answers.
+pub enum Application {
+    /// gRPC methods.
+    Rpc(Routes),
+    /// HTTP routes.
+    Http(axum::Router),
+}
+
+/// Why a role could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another port, or 0 for a free one")]
+    Listen {
+        /// What the configuration says.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Telemetry cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The registry cannot be used.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// Runs `role` until `stop` resolves. Needs a tokio runtime of its own, which may be a current-thread one.
+pub async fn serve(role: Role, config: ServiceConfig, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    run(role, config, async |_: &ServiceContext| Ok(application(role)), stop).await
+}
+
+fn application(role: Role) -> Application {
+    match role {
+        Role::Gateway => Application::Http(axum::Router::new()),
+        Role::UserRpc | Role::OrderRpc | Role::PayRpc | Role::Migrate => Application::Rpc(Routes::default()),
+    }
+}
+
+/// [`serve`] with the application given: what `build` makes of the service's context.
+pub async fn run(
+    role: Role,
+    config: ServiceConfig,
+    build: impl AsyncFnOnce(&ServiceContext) -> Result<Application, ServeError>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let wanted = match role {
+        Role::Gateway => format!("{}:{}", config.host, config.port),
+        _ => config.listen_on.clone(),
+    };
+    let (listener, address) = bind(&wanted).await?;
+    let telemetry = Telemetry::start(&config, &address.to_string())?;
+    let outcome = live(role, config, &telemetry, build, (listener, address), stop).await;
+    telemetry.shutdown().await;
+    outcome
+}
+
+async fn live(
+    role: Role,
+    config: ServiceConfig,
+    telemetry: &Telemetry,
+    build: impl AsyncFnOnce(&ServiceContext) -> Result<Application, ServeError>,
+    (listener, address): (TcpListener, SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let mut stop = std::pin::pin!(stop);
+    let discovery: Arc<dyn Discovery> = if config.mall.control.endpoint.is_empty() {
+        Arc::new(Static::new())
+    } else {
+        Arc::new(Registry::new(&config.mall.control)?)
+    };
+    let context = ServiceContext::new(config, telemetry.meters().clone(), discovery);
+    let application = build(&context).await?;
+    let closing = CancellationToken::new();
+    let (health, admin, servers) = open(role, &context, application, listener, address, &closing).await?;
+
+    tokio::select! {
+        announced = announce(role, &context, address, admin) => {
+            tracing::info!(%address, "ready");
+            stop.await;
+            context.stop().cancel();
+            health.set_service_status("", ServingStatus::NotServing).await;
+            announced.withdraw().await;
+        }
+        () = stop.as_mut() => context.stop().cancel(),
+    }
+    closing.cancel();
+    for server in servers {
+        // A server that panicked has logged it, and there is nothing left to stop.
+        let _ = server.await;
+    }
+    Ok(())
+}
+
+type Servers = Vec<tokio::task::JoinHandle<()>>;
+
+/// Starts the servers: an RPC role serves everything on one port, the gateway has a second one for Admin and health.
+async fn open(
+    role: Role,
+    context: &ServiceContext,
+    application: Application,
+    listener: TcpListener,
+    address: SocketAddr,
+    closing: &CancellationToken,
+) -> Result<(HealthReporter, SocketAddr, Servers), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", ServingStatus::Serving).await;
+    let spawn_rpc = |routes: Routes, listener: TcpListener| {
+        let routes = routes.add_service(health_service).add_service(admin_of(context)).prepare();
+        let policy = Policy {
+            guards: context.guards().clone(),
+            faults: context.faults().clone(),
+            meters: context.meters().clone(),
+            timeout: context.config().request_timeout(role),
+        };
+        let service = Governed::new(routes, policy)
+            .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
+        tokio::spawn(listener::serve(listener, service, closing.clone()))
+    };
+    match application {
+        Application::Rpc(routes) => Ok((health, address, vec![spawn_rpc(routes, listener)])),
+        Application::Http(router) => {
+            let (admin_listener, admin) = bind("127.0.0.1:0").await?;
+            let admin_server = spawn_rpc(Routes::default(), admin_listener);
+            let service = router.map_request(|request: http::Request<Incoming>| request.map(axum::body::Body::new));
+            let server = tokio::spawn(listener::serve(listener, service, closing.clone()));
+            Ok((health, admin, vec![server, admin_server]))
+        }
+    }
+}
+
+/// Makes the process known once it can do its work: the gateway when each service behind it has a connected replica.
+async fn announce(
+    role: Role,
+    context: &ServiceContext,
+    address: SocketAddr,
+    admin: SocketAddr,
+) -> crate::discovery::Announced {
+    if role == Role::Gateway {
+        for service in Role::RPC {
+            context.client(service.name()).ready().await;
+        }
+    }
+    let config = context.config();
+    let announcement = Announcement {
+        service: config.name.clone(),
+        endpoint: Endpoint::new(config.instance(), address.to_string()),
+        admin: admin.to_string(),
+    };
+    context.discovery().announce(announcement).await
+}
+
+fn admin_of(context: &ServiceContext) -> AdminServer<AdminService> {
+    let config = context.config();
+    let token = config.mall.control.token.clone();
+    admin_service(config.instance(), token, context.faults().clone(), context.guards().clone(), context.balancers())
+}
+
+async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let refused = |source| ServeError::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
+}

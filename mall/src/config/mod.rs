@@ -11,7 +11,6 @@ pub use role::{Role, UnknownRole};
 pub use secret::Secret;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,7 +41,8 @@ pub struct ServiceConfig {
     /// Access tokens of the gateway.
     #[serde(default)]
     pub auth: Auth,
-    /// Database of the service, `sqlite:///path`; empty for roles without one.
+    /// Database of the service, `sqlite:///data/pay.db`; the folder of all of them for the role that migrates; empty for
+    /// roles without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_source: String,
     /// Where spans, metrics and logs go.
@@ -108,9 +108,6 @@ pub struct Mall {
     /// Seed of every random decision of the process.
     #[serde(default)]
     pub seed: u64,
-    /// Databases by service, for the role that migrates them all.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub data_sources: BTreeMap<String, String>,
 }
 
 /// The supervisor's control service.
@@ -185,13 +182,7 @@ impl Default for Log {
 
 impl Default for Mall {
     fn default() -> Self {
-        Self {
-            instance: String::new(),
-            control: Control::default(),
-            policy: go_zero(),
-            seed: 0,
-            data_sources: BTreeMap::new(),
-        }
+        Self { instance: String::new(), control: Control::default(), policy: go_zero(), seed: 0 }
     }
 }
 

@@ -139,9 +139,8 @@ impl Meters {
         let rpc = self.rpc(side);
         let key = method.key(code);
         rpc.codes.add(1, &key);
-        if let [method_key, ..] = &key {
-            rpc.milliseconds.record(whole_milliseconds(elapsed), std::slice::from_ref(method_key));
-        }
+        let [method_key, _] = &key;
+        rpc.milliseconds.record(whole_milliseconds(elapsed), std::slice::from_ref(method_key));
         rpc.seconds.record(elapsed.as_secs_f64(), &method.conventions(code));
     }
 
