@@ -1,0 +1,94 @@
+//! Users as rows.
+
+use std::future::Future;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::store::{Database, Statement, StoreError, statement, unix_ms};
+
+/// A user as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Primary key.
+    pub id: i64,
+    /// Display name.
+    pub name: String,
+    /// Unique.
+    pub mobile: String,
+    /// argon2id, in its own text form.
+    pub password_hash: String,
+    /// A favoured user.
+    pub vip: bool,
+}
+
+/// A user to store.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Display name.
+    pub name: String,
+    /// Unique.
+    pub mobile: String,
+    /// argon2id, in its own text form.
+    pub password_hash: String,
+}
+
+/// Where users are kept.
+pub trait UserRepository: Send + Sync + 'static {
+    /// The user with this id.
+    fn find(&self, id: i64) -> impl Future<Output = Result<Option<UserRow>, StoreError>> + Send;
+    /// The user with this mobile number.
+    fn find_by_mobile(&self, mobile: &str) -> impl Future<Output = Result<Option<UserRow>, StoreError>> + Send;
+    /// Stores a user and answers its id; [`StoreError::Unique`] when the mobile number is taken.
+    fn insert(&self, user: NewUser) -> impl Future<Output = Result<i64, StoreError>> + Send;
+}
+
+static FIND: Statement =
+    statement!("SELECT", "users", "SELECT id, name, mobile, password_hash, vip FROM users WHERE id = ?");
+static FIND_BY_MOBILE: Statement =
+    statement!("SELECT", "users", "SELECT id, name, mobile, password_hash, vip FROM users WHERE mobile = ?");
+static INSERT: Statement = statement!(
+    "INSERT",
+    "users",
+    "INSERT INTO users (name, mobile, password_hash, created_unix_ms) VALUES (?, ?, ?, ?)"
+);
+
+/// Users in SQLite.
+#[derive(Debug, Clone)]
+pub struct SqliteUsers {
+    db: Database,
+}
+
+impl SqliteUsers {
+    /// Over an open database.
+    pub fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+impl UserRepository for SqliteUsers {
+    async fn find(&self, id: i64) -> Result<Option<UserRow>, StoreError> {
+        let row = self.db.fetch_optional(FIND.query().bind(id)).await?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    async fn find_by_mobile(&self, mobile: &str) -> Result<Option<UserRow>, StoreError> {
+        let row = self.db.fetch_optional(FIND_BY_MOBILE.query().bind(mobile.to_owned())).await?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    async fn insert(&self, user: NewUser) -> Result<i64, StoreError> {
+        let query = INSERT.query().bind(user.name).bind(user.mobile).bind(user.password_hash).bind(unix_ms());
+        Ok(self.db.execute(query).await?.last_insert_rowid())
+    }
+}
+
+fn from_row(row: &SqliteRow) -> Result<UserRow, StoreError> {
+    Ok(UserRow {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        mobile: row.try_get("mobile")?,
+        password_hash: row.try_get("password_hash")?,
+        vip: row.try_get("vip")?,
+    })
+}
