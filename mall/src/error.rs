@@ -1,7 +1,7 @@
 //! Error codes and reasons: one table, three forms.
 //!
 //! An [`AppError`] is what went wrong in the shop's own words. Between services it travels as a gRPC status with an
-//! `ErrorInfo` (reason, domain [`DOMAIN`], metadata `code`, `place`, `name`); the gateway answers it as JSON
+//! `ErrorInfo` (reason, domain [`rpc::DOMAIN`](crate::rpc::DOMAIN), metadata `code`, `place`, `name`); the gateway answers it as JSON
 //! `{code, message, reason, trace_id}` with an honest HTTP status. A status that carries no `ErrorInfo` (a foreign server, a
 //! broken connection) is read by its gRPC code alone.
 
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 pub use self::codes::{ErrorCode, Reason, Row};
 pub use self::http::ErrorBody;
-pub use self::status::{DOMAIN, META_CODE, META_NAME, META_PLACE};
+pub use self::status::{META_CODE, META_NAME, META_PLACE};
 
 /// What a service or the gateway says went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

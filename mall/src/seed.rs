@@ -109,14 +109,20 @@ pub fn pool(name: &str, size: u32) -> Option<Vec<BTreeMap<String, String>>> {
         "user" => {
             let users = Seed { users: size.min(USERS), ..Seed::default() }.users();
             let fields = |user: SeedUser| {
-                vec![("id", user.id.to_string()), ("mobile", user.mobile), ("password", PASSWORD.to_owned()), ("name", user.name)]
+                vec![
+                    ("id", user.id.to_string()),
+                    ("mobile", user.mobile),
+                    ("password", PASSWORD.to_owned()),
+                    ("name", user.name),
+                ]
             };
             Some(users.into_iter().map(fields).map(row).collect())
         }
         "product" => {
             let products = Seed { products: size.min(PRODUCTS), ..Seed::default() }.products();
-            let fields =
-                |product: SeedProduct| vec![("id", product.id.to_string()), ("price", product.price.to_string()), ("name", product.name)];
+            let fields = |product: SeedProduct| {
+                vec![("id", product.id.to_string()), ("price", product.price.to_string()), ("name", product.name)]
+            };
             Some(products.into_iter().map(fields).map(row).collect())
         }
         _ => None,
@@ -157,7 +163,8 @@ mod tests {
 
     #[test]
     fn prices_are_positive_and_spread() {
-        let prices: std::collections::BTreeSet<_> = Seed::default().products().into_iter().map(|product| product.price).collect();
+        let prices: std::collections::BTreeSet<_> =
+            Seed::default().products().into_iter().map(|product| product.price).collect();
         assert!(prices.len() > 150);
         assert!(prices.iter().all(|price| (100..=99_900).contains(price)));
     }

@@ -7,9 +7,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{AppError, ErrorCode};
+use crate::rpc::DOMAIN;
 
-/// `domain` of every `ErrorInfo` of the shop.
-pub const DOMAIN: &str = "mall";
 /// Metadata: the number of the error code.
 pub const META_CODE: &str = "code";
 /// Metadata: the place of the breaker that refused.

@@ -11,5 +11,19 @@ mod service;
 mod settling;
 
 pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY};
-pub use self::repository::{Event, EventKind, Line, OrderRepository, OrderRow, Placed, PlaceError, Placement, ProductRow, SqliteOrders};
+pub use self::repository::{
+    Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqliteOrders,
+};
 pub use self::service::OrderService;
+
+use mall_api::shop::order_server::OrderServer;
+use tonic::service::Routes;
+
+use crate::context::ServiceContext;
+use crate::store::{Database, StoreError};
+
+/// Opens the database and makes what `order-rpc` serves.
+pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
+    let db = Database::open(&context.config().data_source, "order", context.meters().clone()).await?;
+    Ok(Routes::new(OrderServer::new(OrderService::new(SqliteOrders::new(db)))))
+}

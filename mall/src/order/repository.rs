@@ -120,7 +120,12 @@ pub trait OrderRepository: Send + Sync + 'static {
     /// One order.
     fn order(&self, id: i64) -> impl Future<Output = Result<Option<OrderRow>, StoreError>> + Send;
     /// A user's orders below an id (0: from the newest), newest first.
-    fn orders(&self, user_id: i64, before_id: i64, limit: i64) -> impl Future<Output = Result<Vec<OrderRow>, StoreError>> + Send;
+    fn orders(
+        &self,
+        user_id: i64,
+        before_id: i64,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<OrderRow>, StoreError>> + Send;
     /// Applies an event unless it was applied before; says whether it was new.
     fn apply(&self, event: Event) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
@@ -147,7 +152,7 @@ static ORDERS: Statement = statement!(
 );
 
 /// Products and orders in SQLite.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SqliteOrders {
     pub(super) db: Database,
 }
@@ -204,8 +209,11 @@ pub(super) fn orders_from(rows: &[SqliteRow]) -> Result<Vec<OrderRow>, StoreErro
     let mut orders: Vec<OrderRow> = Vec::new();
     for row in rows {
         let id: i64 = row.try_get("id")?;
-        let line =
-            Line { product_id: row.try_get("product_id")?, quantity: row.try_get("quantity")?, price: row.try_get("price")? };
+        let line = Line {
+            product_id: row.try_get("product_id")?,
+            quantity: row.try_get("quantity")?,
+            price: row.try_get("price")?,
+        };
         match orders.last_mut().filter(|order| order.id == id) {
             Some(order) => order.lines.push(line),
             None => orders.push(OrderRow {

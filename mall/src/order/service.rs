@@ -4,7 +4,8 @@ use mall_api::shop::apply_event_request::Event as Payload;
 use mall_api::shop::order_server::Order;
 use mall_api::shop::{
     ApplyEventReply, ApplyEventRequest, CreateOrderReply, CreateOrderRequest, GetOrderRequest, GetProductRequest,
-    ListOrdersReply, ListOrdersRequest, ListProductsReply, ListProductsRequest, OrderInfo, OrderItem, OrderStatus, Product,
+    ListOrdersReply, ListOrdersRequest, ListProductsReply, ListProductsRequest, OrderInfo, OrderItem, OrderStatus,
+    Product,
 };
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
@@ -77,7 +78,8 @@ impl From<OrderRow> for OrderInfo {
             "CLOSED" => OrderStatus::Closed,
             _ => OrderStatus::Unspecified,
         };
-        let item = |line: super::Line| OrderItem { product_id: line.product_id, quantity: line.quantity, price: line.price };
+        let item =
+            |line: super::Line| OrderItem { product_id: line.product_id, quantity: line.quantity, price: line.price };
         Self {
             id: row.id,
             user_id: row.user_id,
@@ -98,7 +100,10 @@ impl From<ProductRow> for Product {
 
 #[tonic::async_trait]
 impl<R: OrderRepository> Order for OrderService<R> {
-    async fn list_products(&self, request: Request<ListProductsRequest>) -> Result<Response<ListProductsReply>, Status> {
+    async fn list_products(
+        &self,
+        request: Request<ListProductsRequest>,
+    ) -> Result<Response<ListProductsReply>, Status> {
         let request = request.into_inner();
         let rows = self.orders.products(request.after_id, bounds::page(request.limit)).await.map_err(AppError::from)?;
         Ok(Response::new(ListProductsReply { products: rows.into_iter().map(Into::into).collect() }))

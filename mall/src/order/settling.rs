@@ -35,7 +35,11 @@ pub(super) async fn apply(db: &Database, event: Event) -> Result<bool, StoreErro
         }
         tx.execute(INSERT_EVENT.query().bind(event.order_id).bind(status).bind(cause).bind(now)).await?;
     } else {
-        tracing::warn!(order.id = event.order_id, event = event.id, "event found its order not pending: nothing changed");
+        tracing::warn!(
+            order.id = event.order_id,
+            event = event.id,
+            "event found its order not pending: nothing changed"
+        );
     }
     tx.commit().await?;
     Ok(true)

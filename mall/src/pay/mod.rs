@@ -17,3 +17,27 @@ pub use self::repository::{
     Initiated, NewPayment, OutboxEvent, PayError, PayRepository, PaymentRow, Report, Settled, SqlitePayments,
 };
 pub use self::service::PayService;
+
+use std::time::Duration;
+
+use mall_api::shop::pay_server::PayServer;
+use tonic::service::Routes;
+
+use crate::context::ServiceContext;
+use crate::store::{Database, StoreError};
+
+/// How long the provider takes to report.
+const PROVIDER_DELAY: Duration = Duration::from_millis(5);
+
+/// Opens the database, starts the relay (until the service stops) and makes what `pay-rpc` serves.
+pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
+    let config = context.config();
+    let db = Database::open(&config.data_source, "pay", context.meters().clone()).await?;
+    let payments = SqlitePayments::new(db);
+    let callbacks = Callbacks::new(payments.clone());
+    let provider = Provider::new(callbacks.clone(), PROVIDER_DELAY);
+    let delivery = RpcDelivery::new(context.client("order-rpc"));
+    let relay = Relay::new(payments.clone(), delivery, provider.clone(), config.instance());
+    tokio::spawn(relay.run(context.stop().clone()));
+    Ok(Routes::new(PayServer::new(PayService::new(payments, callbacks, provider))))
+}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::repository::{PayRepository, PaymentRow, Report};
 use super::Callbacks;
+use super::repository::{PayRepository, PaymentRow, Report};
 
 /// The provider. Its reports are lost when the process dies, as real ones are; the relay asks again.
 #[derive(Debug, Clone)]

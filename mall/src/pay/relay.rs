@@ -119,7 +119,7 @@ impl<R: PayRepository, D: Deliver> Relay<R, D> {
 
     /// What arrived is remembered even when something else of the batch did not.
     async fn deliver(&self, events: Vec<OutboxEvent>) -> Result<(), String> {
-        let attempts = events.iter().map(|event| async move { (event.id, self.deliver_one(event).await) });
+        let attempts = events.into_iter().map(|event| self.attempt(event));
         let outcomes: Vec<_> = futures::stream::iter(attempts).buffer_unordered(IN_FLIGHT).collect().await;
         let arrived: Vec<i64> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(id, _)| *id).collect();
         if !arrived.is_empty() {
@@ -128,20 +128,20 @@ impl<R: PayRepository, D: Deliver> Relay<R, D> {
         outcomes.into_iter().map(|(_, outcome)| outcome).find(Result::is_err).unwrap_or(Ok(()))
     }
 
-    async fn deliver_one(&self, event: &OutboxEvent) -> Result<(), String> {
+    async fn attempt(&self, event: OutboxEvent) -> (i64, Result<(), String>) {
         let parent = match callback::parse(&event.traceparent) {
             Some(writer) => Context::new().with_remote_span_context(writer),
             None => Context::new(),
         };
         let attributes = || vec![KeyValue::new("messaging.message.id", event.event_id.clone())];
         let delivery = async {
-            let outcome = self.delivery.deliver(event).await;
+            let outcome = self.delivery.deliver(&event).await;
             if let Err(why) = &outcome {
                 span::fail(why.clone());
             }
             outcome
         };
-        span::in_span_of(&parent, "outbox publish", SpanKind::Producer, attributes, delivery).await
+        (event.id, span::in_span_of(&parent, "outbox publish", SpanKind::Producer, attributes, delivery).await)
     }
 }
 
@@ -162,7 +162,7 @@ pub enum Turn {
 }
 
 /// Delivery by `order-rpc.ApplyEvent`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RpcDelivery {
     client: crate::rpc::Client,
 }

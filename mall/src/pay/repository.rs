@@ -128,9 +128,18 @@ pub trait PayRepository: Clone + Send + Sync + 'static {
     /// Ends a payment as reported, with its ledger entries and its event, once.
     fn settle(&self, report: Report) -> impl Future<Output = Result<Settled, PayError>> + Send;
     /// PENDING payments older than a moment (milliseconds since the epoch), oldest first.
-    fn overdue(&self, before_unix_ms: i64, limit: i64) -> impl Future<Output = Result<Vec<PaymentRow>, StoreError>> + Send;
+    fn overdue(
+        &self,
+        before_unix_ms: i64,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<PaymentRow>, StoreError>> + Send;
     /// Takes or renews a lease until a moment; false when somebody else holds it.
-    fn lease(&self, name: &'static str, holder: &str, until_unix_ms: i64) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn lease(
+        &self,
+        name: &'static str,
+        holder: &str,
+        until_unix_ms: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
     /// Events that were not delivered, oldest first.
     fn undelivered(&self, limit: i64) -> impl Future<Output = Result<Vec<OutboxEvent>, StoreError>> + Send;
     /// Remembers that events were delivered.
@@ -185,7 +194,7 @@ static DELIVERED: Statement = statement!(
 );
 
 /// Payments in SQLite.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SqlitePayments {
     db: Database,
 }

@@ -2,7 +2,8 @@
 
 use mall_api::shop::pay_server::Pay;
 use mall_api::shop::{
-    GetPaymentRequest, InitiatePaymentReply, InitiatePaymentRequest, PaymentInfo, PaymentStatus, ProviderCallbackRequest,
+    GetPaymentRequest, InitiatePaymentReply, InitiatePaymentRequest, PaymentInfo, PaymentStatus,
+    ProviderCallbackRequest,
 };
 use opentelemetry::Context;
 use tonic::{Request, Response, Status};
@@ -106,7 +107,10 @@ impl<R: PayRepository> Pay for PayService<R> {
         Ok(Response::new(self.find(request.into_inner()).await?))
     }
 
-    async fn provider_callback(&self, request: Request<ProviderCallbackRequest>) -> Result<Response<PaymentInfo>, Status> {
+    async fn provider_callback(
+        &self,
+        request: Request<ProviderCallbackRequest>,
+    ) -> Result<Response<PaymentInfo>, Status> {
         Ok(Response::new(self.report(request.into_inner()).await?))
     }
 }

@@ -7,10 +7,11 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 use sqlx::Sqlite;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteQueryResult, SqliteRow};
+use tokio::time::Instant;
 
 use super::source::options;
 use super::{Query, Statement, StoreError};
-use crate::telemetry::span;
+use crate::telemetry::{Meters, span};
 
 /// How long a caller waits for a connection; the library's 30 s would look like a hang.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,39 +21,46 @@ const READERS: u32 = 2;
 ///
 /// SQLite lets one connection write at a time. Several write connections in one process only meet in SQLite's own back-off,
 /// which starves some of them; so there is one, and its queue is fair.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Database {
     writer: SqlitePool,
     reader: SqlitePool,
+    scope: Scope,
+}
+
+/// What every statement's span and measurement need.
+#[derive(Clone)]
+struct Scope {
     namespace: &'static str,
+    meters: Meters,
 }
 
 /// A transaction that holds the write lock from its beginning. Dropped, it rolls back.
-#[derive(Debug)]
 pub struct Transaction {
     inner: sqlx::Transaction<'static, Sqlite>,
-    namespace: &'static str,
+    scope: Scope,
 }
 
 impl Database {
     /// Opens an existing, migrated database. `namespace` is its name on spans (`order`).
-    pub async fn open(source: &str, namespace: &'static str) -> Result<Self, StoreError> {
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false).idle_timeout(None);
+    pub async fn open(source: &str, namespace: &'static str, meters: Meters) -> Result<Self, StoreError> {
+        let pool =
+            || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false).idle_timeout(None);
         let writer = pool().max_connections(1).connect_with(options(source)?).await?;
         // `query_only` instead of read-only files: a reader of a write-ahead log must be able to make its shared memory.
         let readers = options(source)?.pragma("query_only", "1");
         let reader = pool().max_connections(READERS).connect_lazy_with(readers);
-        Ok(Self { writer, reader, namespace })
+        Ok(Self { writer, reader, scope: Scope { namespace, meters } })
     }
 
     /// The first row, from a reading connection.
     pub async fn fetch_optional(&self, query: Query) -> Result<Option<SqliteRow>, StoreError> {
-        self.observed(query.statement, query.inner.fetch_optional(&self.reader)).await
+        self.scope.observed(query.statement, query.inner.fetch_optional(&self.reader)).await
     }
 
     /// Every row, from a reading connection.
     pub async fn fetch_all(&self, query: Query) -> Result<Vec<SqliteRow>, StoreError> {
-        self.observed(query.statement, query.inner.fetch_all(&self.reader)).await
+        self.scope.observed(query.statement, query.inner.fetch_all(&self.reader)).await
     }
 
     /// Every row, outside every trace: for the polling of background work.
@@ -67,13 +75,13 @@ impl Database {
 
     /// Runs a single writing statement in a transaction of its own.
     pub async fn execute(&self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        self.observed(query.statement, query.inner.execute(&self.writer)).await
+        self.scope.observed(query.statement, query.inner.execute(&self.writer)).await
     }
 
     /// Takes the write lock.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         let inner = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Transaction { inner, namespace: self.namespace })
+        Ok(Transaction { inner, scope: self.scope.clone() })
     }
 
     /// Runs `work`, which begins and commits a transaction, in a span: its self time is the wait for the lock and the commit.
@@ -85,20 +93,12 @@ impl Database {
         let attributes = || {
             vec![
                 KeyValue::new("db.system.name", "sqlite"),
-                KeyValue::new("db.namespace", self.namespace),
+                KeyValue::new("db.namespace", self.scope.namespace),
                 KeyValue::new("db.operation.name", "TRANSACTION"),
                 KeyValue::new("db.query.summary", summary),
             ]
         };
         span::in_span(summary, SpanKind::Client, attributes, work).await
-    }
-
-    async fn observed<T>(
-        &self,
-        statement: &'static Statement,
-        run: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, StoreError> {
-        observed(self.namespace, statement, run).await
     }
 
     /// Closes the connections, writing the log of changes back into the file.
@@ -111,17 +111,17 @@ impl Database {
 impl Transaction {
     /// Runs a statement that answers no rows.
     pub async fn execute(&mut self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        observed(self.namespace, query.statement, query.inner.execute(&mut *self.inner)).await
+        self.scope.observed(query.statement, query.inner.execute(&mut *self.inner)).await
     }
 
     /// The first row.
     pub async fn fetch_optional(&mut self, query: Query) -> Result<Option<SqliteRow>, StoreError> {
-        observed(self.namespace, query.statement, query.inner.fetch_optional(&mut *self.inner)).await
+        self.scope.observed(query.statement, query.inner.fetch_optional(&mut *self.inner)).await
     }
 
     /// Every row.
     pub async fn fetch_all(&mut self, query: Query) -> Result<Vec<SqliteRow>, StoreError> {
-        observed(self.namespace, query.statement, query.inner.fetch_all(&mut *self.inner)).await
+        self.scope.observed(query.statement, query.inner.fetch_all(&mut *self.inner)).await
     }
 
     /// Makes the changes durable.
@@ -130,18 +130,23 @@ impl Transaction {
     }
 }
 
-async fn observed<T>(
-    namespace: &'static str,
-    statement: &'static Statement,
-    run: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
-    let attributes = || statement.attributes(namespace);
-    let outcome = async {
-        let outcome = run.await;
-        if let Err(error) = &outcome {
-            span::fail(error.to_string());
-        }
-        outcome
-    };
-    Ok(span::in_span(statement.summary, SpanKind::Client, attributes, outcome).await?)
+impl Scope {
+    async fn observed<T>(
+        &self,
+        statement: &'static Statement,
+        run: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        let began = Instant::now();
+        let attributes = || statement.attributes(self.namespace);
+        let outcome = async {
+            let outcome = run.await;
+            if let Err(error) = &outcome {
+                span::fail(error.to_string());
+            }
+            outcome
+        };
+        let outcome = span::in_span(statement.summary, SpanKind::Client, attributes, outcome).await;
+        self.meters.sql(statement.command(), statement.operation, statement.table, began.elapsed());
+        Ok(outcome?)
+    }
 }

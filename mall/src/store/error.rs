@@ -32,7 +32,10 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Unique(inner.message().to_owned()),
             // SQLITE_BUSY, its variants, SQLITE_LOCKED: the low byte of the extended code.
             sqlx::Error::Database(inner)
-                if inner.code().and_then(|code| code.parse::<i64>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6)) =>
+                if inner
+                    .code()
+                    .and_then(|code| code.parse::<i64>().ok())
+                    .is_some_and(|code| matches!(code & 0xff, 5 | 6)) =>
             {
                 Self::Busy(inner.message().to_owned())
             }

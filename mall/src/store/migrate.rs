@@ -7,14 +7,15 @@ use sqlx::{Connection, Row};
 
 use super::source::options;
 use super::{DataSources, StoreError, unix_ms};
+use crate::config::ServiceConfig;
 use crate::seed::{self, Seed};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
 
-/// Migrates and seeds the databases around the configuration's data source; what is there already stays as it is.
-/// Returns the identity of the data.
-pub async fn migrate_and_seed(source: &str) -> Result<String, StoreError> {
-    prepare(&DataSources::around(source)?, &Seed::default()).await
+/// Migrates and seeds the databases around the configuration's data source (a folder, or one database in it); what is
+/// there already stays as it is. Returns the identity of the data.
+pub async fn migrate_and_seed(config: &ServiceConfig) -> Result<String, StoreError> {
+    prepare(&DataSources::around(&config.data_source)?, &Seed::default()).await
 }
 
 /// As [`migrate_and_seed`], with a seed of one's own (a drill about overselling has little stock).
@@ -120,7 +121,10 @@ async fn seed_pay(connection: &mut SqliteConnection, data_id: &str) -> Result<()
 }
 
 async fn remember(connection: &mut SqliteConnection, data_id: &str) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO meta (key, value) VALUES ('data_id', ?)").bind(data_id.to_owned()).execute(connection).await?;
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('data_id', ?)")
+        .bind(data_id.to_owned())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -138,7 +142,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let sources = DataSources::in_folder(folder.path());
         let first = prepare(&sources, &Seed::default()).await.expect("prepares");
-        let second = migrate_and_seed(&sources.pay).await.expect("prepares again");
+        let config = ServiceConfig { data_source: sources.pay.clone(), ..ServiceConfig::new("migrate") };
+        let second = migrate_and_seed(&config).await.expect("prepares again");
         assert_eq!(first, second);
         assert_eq!(data_id(&sources).await.expect("reads"), first);
         assert_eq!(count(&sources.user, "SELECT count(*) FROM users").await, 1_000);

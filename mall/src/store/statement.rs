@@ -42,6 +42,11 @@ impl Statement {
         Query { statement: self, inner: sqlx::query(self.sql) }
     }
 
+    /// go-zero's name of the command: whether rows come back.
+    pub(super) fn command(&self) -> &'static str {
+        if self.operation == "SELECT" { "query" } else { "exec" }
+    }
+
     /// Attributes of the span that runs it.
     pub(super) fn attributes(&'static self, namespace: &'static str) -> Vec<KeyValue> {
         vec![

@@ -9,3 +9,15 @@ mod service;
 pub use self::password::Passwords;
 pub use self::repository::{NewUser, SqliteUsers, UserRepository, UserRow};
 pub use self::service::UserService;
+
+use mall_api::shop::user_server::UserServer;
+use tonic::service::Routes;
+
+use crate::context::ServiceContext;
+use crate::store::{Database, StoreError};
+
+/// Opens the database and makes what `user-rpc` serves.
+pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
+    let db = Database::open(&context.config().data_source, "user", context.meters().clone()).await?;
+    Ok(Routes::new(UserServer::new(UserService::new(SqliteUsers::new(db)))))
+}

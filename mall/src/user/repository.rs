@@ -54,7 +54,7 @@ static INSERT: Statement = statement!(
 );
 
 /// Users in SQLite.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SqliteUsers {
     db: Database,
 }

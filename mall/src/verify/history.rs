@@ -22,7 +22,8 @@ impl History {
     pub fn operations(&self) -> Vec<Operation<'_>> {
         let mut operations: BTreeMap<u64, Operation<'_>> = BTreeMap::new();
         for record in &self.records {
-            let entry = operations.entry(record.index).or_insert(Operation { asked: record, end: record, kind: Kind::Info });
+            let entry =
+                operations.entry(record.index).or_insert(Operation { asked: record, end: record, kind: Kind::Info });
             if record.kind != Kind::Invoke {
                 entry.end = record;
                 entry.kind = record.kind;
@@ -61,7 +62,8 @@ pub fn read_histories(folder: &Path, data_id: &str) -> io::Result<Vec<History>> 
     paths.sort();
     let mut histories = Vec::new();
     for path in paths {
-        let read = read(&path, data_id).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let read = read(&path, data_id)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         histories.extend(read);
     }
     Ok(histories)

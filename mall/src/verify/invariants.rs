@@ -117,13 +117,20 @@ fn lost(evidence: &Evidence<'_>, operation: &Operation<'_>) -> Option<Counterexa
     let trace = operation.end.trace_id.as_str();
     let key = operation.asked.key.as_str();
     let Some(id) = operation.end.result.get("order_id").and_then(integer) else {
-        return Some(Counterexample { trace_id: Some(trace.to_owned()), ..Counterexample::text(format!("the answer to key {key} was acknowledged without an order id")) });
+        return Some(Counterexample {
+            trace_id: Some(trace.to_owned()),
+            ..Counterexample::text(format!("the answer to key {key} was acknowledged without an order id"))
+        });
     };
     let Some(order) = evidence.orders.get(&id) else {
         return Some(Counterexample::order(format!("order {id} was acknowledged and is not there"), id, trace));
     };
     if !key.is_empty() && order.key != key {
-        return Some(Counterexample::order(format!("order {id} was acknowledged for key {key} but is stored under {}", order.key), id, trace));
+        return Some(Counterexample::order(
+            format!("order {id} was acknowledged for key {key} but is stored under {}", order.key),
+            id,
+            trace,
+        ));
     }
     differs(operation, order).map(|what| Counterexample::order(format!("order {id} {what}"), id, trace))
 }
@@ -142,13 +149,23 @@ fn differs(operation: &Operation<'_>, order: &OrderFact) -> Option<String> {
 
 /// Judged only for keys of known runs: an order under a key that was refused is one too many.
 fn no_phantom(evidence: &Evidence<'_>) -> Finding {
-    let possible: HashSet<&str> =
-        evidence.creates.iter().filter(|operation| operation.kind != Kind::Fail).map(|operation| operation.asked.key.as_str()).collect();
-    let refused = || evidence.creates.iter().filter(|operation| operation.kind == Kind::Fail && !operation.asked.key.is_empty());
+    let possible: HashSet<&str> = evidence
+        .creates
+        .iter()
+        .filter(|operation| operation.kind != Kind::Fail)
+        .map(|operation| operation.asked.key.as_str())
+        .collect();
+    let refused =
+        || evidence.creates.iter().filter(|operation| operation.kind == Kind::Fail && !operation.asked.key.is_empty());
     let phantom = |operation: &Operation<'_>| {
         let key = operation.asked.key.as_str();
         let order = evidence.by_key.get(key)?.first()?;
-        let text = || format!("order {} is stored although its request (key {key}) was refused: {}", order.id, operation.end.reason);
+        let text = || {
+            format!(
+                "order {} is stored although its request (key {key}) was refused: {}",
+                order.id, operation.end.reason
+            )
+        };
         (!possible.contains(key)).then(|| Counterexample::order(text(), order.id, &operation.end.trace_id))
     };
     Finding::of(refused().count(), refused().find_map(phantom))
@@ -221,9 +238,14 @@ fn paid_once(evidence: &Evidence<'_>) -> Finding {
             return wrong(format!("order {} is paid twice, by payments {first} and {}", payment.order_id, payment.id));
         }
         match evidence.orders.get(&payment.order_id) {
-            None => return wrong(format!("payment {} is for order {}, which is not there", payment.id, payment.order_id)),
+            None => {
+                return wrong(format!("payment {} is for order {}, which is not there", payment.id, payment.order_id));
+            }
             Some(order) if order.total != payment.amount => {
-                return wrong(format!("order {} costs {}, payment {} is over {}", order.id, order.total, payment.id, payment.amount));
+                return wrong(format!(
+                    "order {} costs {}, payment {} is over {}",
+                    order.id, order.total, payment.id, payment.amount
+                ));
             }
             Some(_) => {}
         }
@@ -246,11 +268,18 @@ fn ledger_balanced(evidence: &Evidence<'_>) -> Finding {
         let text = if payment.balance != 0 {
             format!("entries of payment {} sum to {}", payment.id, payment.balance)
         } else if payment.entries != expected {
-            format!("payment {} is {} with {} ledger entries, not {expected}", payment.id, payment.status, payment.entries)
+            format!(
+                "payment {} is {} with {} ledger entries, not {expected}",
+                payment.id, payment.status, payment.entries
+            )
         } else {
             return None;
         };
-        Some(Counterexample::order(text, payment.order_id, evidence.orders.get(&payment.order_id).map_or("", |order| &order.trace_id)))
+        Some(Counterexample::order(
+            text,
+            payment.order_id,
+            evidence.orders.get(&payment.order_id).map_or("", |order| &order.trace_id),
+        ))
     });
     Finding::of(payments.len(), violation)
 }

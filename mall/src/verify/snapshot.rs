@@ -116,9 +116,8 @@ async fn rows(connection: &mut SqliteConnection, text: impl SqlSafeStr) -> Resul
 
 async fn products(connection: &mut SqliteConnection) -> Result<Vec<ProductFact>, StoreError> {
     let found = rows(connection, "SELECT id, initial, available FROM products ORDER BY id").await?;
-    let fact = |row: &SqliteRow| {
-        Ok(ProductFact { id: row.try_get(0)?, initial: row.try_get(1)?, available: row.try_get(2)? })
-    };
+    let fact =
+        |row: &SqliteRow| Ok(ProductFact { id: row.try_get(0)?, initial: row.try_get(1)?, available: row.try_get(2)? });
     found.iter().map(fact).collect()
 }
 

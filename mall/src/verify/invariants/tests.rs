@@ -11,7 +11,11 @@ fn record(index: u64, kind: Kind, key: &str, product: i64, quantity: i64, order_
         kind,
         op: CREATE.into(),
         key: key.into(),
-        args: [("product_id".to_owned(), Value::from(product.to_string())), ("quantity".to_owned(), Value::from(quantity))].into(),
+        args: [
+            ("product_id".to_owned(), Value::from(product.to_string())),
+            ("quantity".to_owned(), Value::from(quantity)),
+        ]
+        .into(),
         result: order_id.map(|id| ("order_id".to_owned(), Value::from(id))).into_iter().collect(),
         unix_ns: index,
         trace_id: format!("{index:032x}"),
@@ -206,7 +210,15 @@ fn the_report_has_the_stable_shape() {
     let json = serde_json::to_value(check(&[history], &snapshot)).expect("serialises");
     assert_eq!((json["schema"].as_i64(), json["verdict"].as_str()), (Some(1), Some("true")));
     let first: Vec<_> = json["invariants"][0].as_object().expect("object").keys().cloned().collect();
-    assert_eq!(first, ["id", "name", "verdict", "checked", "counterexample"].map(String::from).into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert_eq!(
+        first,
+        ["id", "name", "verdict", "checked", "counterexample"]
+            .map(String::from)
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
