@@ -109,7 +109,11 @@ impl Parser {
             Some(Token::Quoted(text)) => return Ok(Test::Word(text)),
             Some(Token::Word(word)) => word,
             Some(_) => {
-                return Err(error(position, "a condition is expected here", Some("such as service=gateway".to_owned())));
+                return Err(error(
+                    position,
+                    "a condition is expected here",
+                    Some("such as service=gateway".to_owned()),
+                ));
             }
             None => {
                 return Err(error(

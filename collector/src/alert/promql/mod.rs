@@ -2,12 +2,24 @@
 //!
 //! An [`Expression`] is parsed and checked once: what cannot be evaluated is refused by name when it is loaded, never when
 //! it runs. Evaluation is at one instant, with Prometheus' lookback of five minutes, its extrapolation and its handling of
-//! counter resets.
+//! counter resets. Ranges are open at their begin, as in Prometheus 3.
+
+mod aggregate;
+mod binary;
+mod check;
+mod eval;
+mod functions;
+mod histogram;
+mod range;
 
 use promql_parser::parser::Expr;
 use thiserror::Error;
 
+pub use self::check::{AGGREGATIONS, FUNCTIONS, OPERATORS};
 use crate::rollup::metrics::{Labels, MetricStore};
+
+/// Longest expression, in bytes.
+const MAX_BYTES: usize = 8 << 10;
 
 /// An expression that was checked.
 #[derive(Debug, Clone)]
@@ -38,7 +50,19 @@ pub enum EvalError {
         /// What they have in common.
         labels: String,
     },
+    /// Two series have the same labels once their names are gone.
+    #[error("two series of the result have the labels {labels}: aggregate or select one metric")]
+    Duplicate {
+        /// The labels.
+        labels: String,
+    },
+    /// The expression is not what its check promised; a defect of this program.
+    #[error("expected {0}")]
+    Type(&'static str),
 }
+
+/// Series with a value each.
+pub type Vector = Vec<(Labels, f64)>;
 
 /// The result of an expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,13 +70,17 @@ pub enum Value {
     /// One number without labels.
     Scalar(f64),
     /// Series with a value each, in the order of their labels.
-    Vector(Vec<(Labels, f64)>),
+    Vector(Vector),
 }
 
 impl Expression {
     /// Parses an expression and refuses by name what cannot be evaluated.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        if text.len() > MAX_BYTES {
+            return Err(ExpressionError::Unsupported(format!("an expression longer than {MAX_BYTES} bytes")));
+        }
         let root = promql_parser::parser::parse(text).map_err(ExpressionError::Syntax)?;
+        check::check(&root).map_err(ExpressionError::Unsupported)?;
         Ok(Self { text: text.trim().to_owned(), root })
     }
 
@@ -61,9 +89,15 @@ impl Expression {
         &self.text
     }
 
-    /// Its value at an instant.
+    /// Its value at an instant, nanoseconds since the epoch.
     pub fn eval(&self, store: &MetricStore, at_ns: u64) -> Result<Value, EvalError> {
-        let _ = (store, at_ns, &self.root);
-        Ok(Value::Vector(Vec::new()))
+        let instant = eval::Instant { store, at_ns };
+        match instant.eval(&self.root)? {
+            Value::Vector(mut vector) => {
+                vector.sort_by(|(labels, _), (other, _)| labels.cmp(other));
+                Ok(Value::Vector(vector))
+            }
+            scalar @ Value::Scalar(_) => Ok(scalar),
+        }
     }
 }
