@@ -7,11 +7,22 @@
 //! at most [`Limits::max_body_bytes`], also after inflating; all bodies together hold at most
 //! [`Limits::max_in_flight_bytes`]; whatever is refused is counted by reason in [`Stats`].
 
+mod body;
+mod grpc;
+mod handler;
+mod http;
 mod limits;
+mod normalise;
+mod refusal;
 mod server;
 mod stats;
+mod watch;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 
 pub use limits::Limits;
 pub use server::{BindError, Receiver};
@@ -30,3 +41,6 @@ pub trait Sink: Send + Sync + 'static {
     /// Takes log records.
     fn logs(&self, records: Vec<LogRecord>);
 }
+
+/// The body of an answer, on either port.
+type ReplyBody = BoxBody<Bytes, Infallible>;
