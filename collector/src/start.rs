@@ -2,13 +2,29 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic::transport::Server;
 
-use crate::hub::Hub;
+use crate::alert::Rules;
+use crate::hub::{Hub, HubOptions, TICK};
+use crate::receiver::{BindError, Limits, Receiver, Sink};
+use crate::serve::{self, Identity};
+
+/// A console whose connection is dead is found out after this.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Time for open queries when the collector stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Concurrent queries of one console.
+const MAX_STREAMS: u32 = 128;
 
 /// A rule file and where it came from.
 #[derive(Debug, Clone)]
@@ -72,6 +88,13 @@ pub enum StartError {
     },
 }
 
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        let role = if error.role == "grpc" { "otlp grpc" } else { "otlp http" };
+        Self::Port { role, address: error.address, source: error.source }
+    }
+}
+
 /// Why a collector stopped before it was told to.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -81,22 +104,39 @@ pub enum ServeError {
 }
 
 /// A collector whose ports are open and which serves once [`Collector::serve`] runs.
-#[derive(Debug)]
 pub struct Collector {
     hub: Arc<Hub>,
-    addresses: Addresses,
+    receiver: Receiver,
     console: TcpListener,
+    addresses: Addresses,
+    identity: Identity,
 }
 
 impl Collector {
     /// Opens the three ports, all or none.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let console = listen("console", SocketAddr::new(config.bind, config.console)).await?;
-        let here = |role, address| move |source| StartError::Port { role, address, source };
-        let asked = SocketAddr::new(config.bind, config.console);
-        let bound = console.local_addr().map_err(here("console", asked))?;
-        let addresses = Addresses { otlp_grpc: bound, otlp_http: bound, console: bound };
-        Ok(Self { hub: Arc::new(Hub::new()), addresses, console })
+        let at = |port| SocketAddr::new(config.bind, port);
+        let console = listen(at(config.console)).await?;
+        let console_address = console.local_addr().map_err(|source| no_console(at(config.console), source))?;
+        let (rules, refused) = read_rules(&config.rules);
+        let hub =
+            Arc::new(Hub::new(HubOptions { store_bytes: config.store_bytes, rules, refused, ..HubOptions::default() }));
+        let sink: Arc<dyn Sink> = hub.clone();
+        let receiver = Receiver::bind(at(config.otlp_grpc), at(config.otlp_http), Limits::default(), sink).await?;
+        hub.set_receiver_stats(receiver.stats());
+        let (otlp_grpc, otlp_http) = receiver.addresses();
+        let addresses = Addresses { otlp_grpc, otlp_http, console: console_address };
+        let identity = Identity {
+            stack: config.stack,
+            version: config.version,
+            otlp_grpc,
+            otlp_http,
+            reachable: reachable(otlp_grpc),
+            has_control: config.has_control,
+            rules_profile: config.rules_profile,
+            token: config.token,
+        };
+        Ok(Self { hub, receiver, console, addresses, identity })
     }
 
     /// Where it listens, with the ports that were taken for 0.
@@ -110,14 +150,84 @@ impl Collector {
     }
 
     /// Serves until `stop`; `extra` answers on the console's port beside the console protocol.
+    ///
+    /// After `stop` the receiver drains first, so that the last spans of processes that stop at the same time count.
     pub async fn serve(self, extra: Routes, stop: CancellationToken) -> Result<(), ServeError> {
-        let incoming = tokio_stream::wrappers::TcpListenerStream::new(self.console);
-        let server = tonic::transport::Server::builder().add_routes(extra);
-        server.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await?;
-        Ok(())
+        let ticking = tokio::spawn(keep_ticking(self.hub(), stop.child_token()));
+        let routes = serve::add_to(extra, &self.hub, self.identity, &stop);
+        let console = Server::builder()
+            .tcp_nodelay(true)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .max_concurrent_streams(MAX_STREAMS)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(TcpListenerStream::new(self.console), stop.clone().cancelled_owned());
+        let bounded_console = async {
+            let cut = async {
+                stop.cancelled().await;
+                tokio::time::sleep(FAREWELL).await;
+            };
+            let served = tokio::select! {
+                served = console => served,
+                () = cut => Ok(()),
+            };
+            // A console server that failed takes the rest with it.
+            stop.cancel();
+            served
+        };
+        let ((), served) = tokio::join!(self.receiver.serve(stop.clone()), bounded_console);
+        // It ends by itself: the token is cancelled.
+        let _ = ticking.await;
+        served.map_err(ServeError::from)
     }
 }
 
-async fn listen(role: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Port { role, address, source })
+impl std::fmt::Debug for Collector {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Collector").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+async fn keep_ticking(hub: Arc<Hub>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let hub = Arc::clone(&hub);
+        if let Err(failure) = tokio::task::spawn_blocking(move || hub.tick()).await {
+            tracing::error!(%failure, "a round of analysis failed and was skipped");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| no_console(address, source))
+}
+
+fn no_console(address: SocketAddr, source: std::io::Error) -> StartError {
+    StartError::Port { role: "console", address, source }
+}
+
+/// All rules that can be read, and why the rest cannot.
+fn read_rules(sources: &[RuleSource]) -> (Rules, Vec<String>) {
+    let mut rules = Rules::default();
+    let mut refused = Vec::new();
+    for source in sources {
+        match Rules::parse(&source.name, &source.text) {
+            Ok(read) => {
+                rules.groups.extend(read.groups);
+                rules.refused.extend(read.refused);
+            }
+            Err(unreadable) => refused.push(unreadable.to_string()),
+        }
+    }
+    (rules, refused)
+}
+
+/// The receiver's address as others can reach it; nothing for loopback.
+fn reachable(address: SocketAddr) -> Vec<String> {
+    let ip = address.ip();
+    if ip.is_loopback() || ip.is_unspecified() { Vec::new() } else { vec![address.to_string()] }
 }

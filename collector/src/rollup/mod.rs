@@ -34,7 +34,7 @@ use self::names::{Bounded, other};
 use self::operations::Operations;
 use self::seconds::{KEEP_S, Seconds};
 use crate::events::EventLog;
-use crate::model::{Kind, MetricPoint, Span, TraceId};
+use crate::model::{Kind, MetricPoint, Span};
 
 /// Nanoseconds in a second.
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -128,7 +128,8 @@ impl Rollup {
     }
 
     /// What a load run said of a second.
-    pub fn set_run_cell(&mut self, second: u64, cell: console::RunCell, version: u64) {
+    pub fn set_run_cell(&mut self, second: u64, cell: console::RunCell, now_ns: u64, version: u64) {
+        let second = self.second_of(second.saturating_mul(SECOND_NS), now_ns);
         self.seconds.cell(second, version).run = Some(cell);
     }
 
@@ -143,12 +144,9 @@ impl Rollup {
     }
 
     /// RED by operation and the service graph of the seconds `(now - window, now]`.
-    pub fn services(&self, now_s: u64, window_s: u64, is_kept: impl Fn(TraceId) -> bool) -> console::ServicesReply {
+    pub fn services(&self, now_s: u64, window_s: u64) -> console::ServicesReply {
         let from = now_s.saturating_sub(window_s.saturating_sub(1));
-        console::ServicesReply {
-            operations: self.operations.list(from, now_s, is_kept),
-            edges: self.graph.edges(from, now_s),
-        }
+        console::ServicesReply { operations: self.operations.list(from, now_s), edges: self.graph.edges(from, now_s) }
     }
 
     /// The balance ledger.

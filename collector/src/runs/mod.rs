@@ -81,7 +81,7 @@ impl Runs {
         self.runs.push_back(RunState::begin(start, now_ns, before, event, version));
     }
 
-    /// A second of a run. Returns the cell to show, with what the collector knows of the join.
+    /// A second of a run. Returns the cell to show.
     pub fn tick(&mut self, run_id: &str, tick: &RunTick, version: u64) -> Option<console::RunCell> {
         let run = self.active_mut(run_id)?;
         run.changed = version;

@@ -93,6 +93,11 @@ impl RunState {
         }
     }
 
+    /// When it began, nanoseconds since the epoch.
+    pub fn started_ns(&self) -> u64 {
+        self.wire.started_unix_ns
+    }
+
     /// Whether it has not ended.
     pub fn is_active(&self) -> bool {
         self.wire.ended_unix_ns == 0
