@@ -47,25 +47,36 @@ pub async fn detached<T>(work: impl Future<Output = T>) -> T {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
     async fn the_smaller_deadline_wins() {
         assert_eq!(remaining(), None);
-        let seen = within(Some(Duration::from_millis(100)), async {
-            tokio::time::sleep(Duration::from_millis(30)).await;
-            within(Some(Duration::from_secs(5)), async { remaining() }).await
-        })
-        .await;
-        assert_eq!(seen, Ok(Ok(Some(Duration::from_millis(70)))));
+        let outer = within(Some(LONG), async {
+            let outer = current();
+            let longer = within(Some(LONG * 2), async { current() == outer }).await;
+            let shorter = within(Some(LONG / 2), async { current() < outer }).await;
+            (longer, shorter)
+        });
+        assert_eq!(outer.await, Ok((Ok(true), Ok(true))));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn late_work_is_cut() {
-        let late = within(Some(Duration::from_millis(10)), tokio::time::sleep(Duration::from_secs(1))).await;
-        assert_eq!(late, Err(Expired));
+        assert_eq!(within(Some(SHORT), std::future::pending::<()>()).await, Err(Expired));
+        let nested = within(Some(SHORT), within(Some(LONG), std::future::pending::<()>())).await;
+        assert_eq!(nested.map_or(Err(Expired), |inner| inner), Err(Expired));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn no_limit_means_no_limit() {
         assert_eq!(within(None, async { remaining() }).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn detached_work_outlives_its_request() {
+        let left = within(Some(SHORT), detached(async { remaining() })).await;
+        assert!(left.is_ok_and(|left| left.is_some_and(|left| left > LONG)));
     }
 }

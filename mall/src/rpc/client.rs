@@ -128,7 +128,12 @@ impl Inner {
     /// Breaker, then deadline. A call that is cancelled counts nothing at the breaker.
     async fn guarded(&self, method: &Method, request: Request<Body>) -> Result<Answer, Status> {
         let pass = method.guard.admit().map_err(|_| status::rejected(Place::Client.name(), method.guard.name()))?;
-        let own = self.timeout.map(|timeout| Instant::now() + timeout);
+        // What the caller asked for on this one call may be shorter than the client's own limit.
+        let limit = match (timeout::parse(request.headers()), self.timeout) {
+            (Some(asked), Some(own)) => Some(asked.min(own)),
+            (asked, own) => asked.or(own),
+        };
+        let own = limit.map(|limit| Instant::now() + limit);
         let until = match (own, deadline::current()) {
             (Some(own), Some(outer)) => Some(own.min(outer)),
             (own, outer) => own.or(outer),
