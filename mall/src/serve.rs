@@ -7,10 +7,11 @@
 use crate::config::{Role, ServiceConfig};
 use crate::context::ServiceContext;
 use crate::discovery::{Announcement, Discovery, Endpoint, Registry, RegistryError, Static};
-use crate::listener;
 use crate::rpc::server::{Governed, Policy};
 use crate::rpc::{AdminService, admin_service};
+use crate::store::{self, StoreError};
 use crate::telemetry::{Telemetry, TelemetryError};
+use crate::{gateway, listener, order, pay, user};
 use hyper::body::Incoming;
 use mall_api::control::admin_server::AdminServer;
 use std::net::SocketAddr;
@@ -44,6 +45,9 @@ pub enum ServeError {
     /// Telemetry cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// The database cannot be opened, or not be migrated.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The registry cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -51,14 +55,21 @@ pub enum ServeError {
 
 /// Runs `role` until `stop` resolves. Needs a tokio runtime of its own, which may be a current-thread one.
 pub async fn serve(role: Role, config: ServiceConfig, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-    run(role, config, async |_: &ServiceContext| Ok(application(role)), stop).await
+    if role == Role::Migrate {
+        store::migrate_and_seed(&config).await?;
+        return Ok(());
+    }
+    run(role, config, async |context: &ServiceContext| application(role, context).await, stop).await
 }
 
-fn application(role: Role) -> Application {
-    match role {
-        Role::Gateway => Application::Http(axum::Router::new()),
-        Role::UserRpc | Role::OrderRpc | Role::PayRpc | Role::Migrate => Application::Rpc(Routes::default()),
-    }
+async fn application(role: Role, context: &ServiceContext) -> Result<Application, ServeError> {
+    Ok(match role {
+        Role::UserRpc => Application::Rpc(user::routes(context).await?),
+        Role::OrderRpc => Application::Rpc(order::routes(context).await?),
+        Role::PayRpc => Application::Rpc(pay::routes(context).await?),
+        Role::Gateway => Application::Http(gateway::router(context)),
+        Role::Migrate => Application::Rpc(Routes::default()),
+    })
 }
 
 /// [`serve`] with the application given: what `build` makes of the service's context.

@@ -94,6 +94,7 @@ async fn live_state_shows_breakers() {
     let state = admin(&replica).await.dump_state(with_token(DumpStateRequest {}, TOKEN)).await.expect("authorised");
     let state = state.into_inner();
     assert_eq!(state.instance, "user-rpc/1");
-    let breakers: Vec<_> = state.breakers.iter().map(|one| (one.place.as_str(), one.name.as_str(), one.accepts)).collect();
+    let breakers: Vec<_> =
+        state.breakers.iter().map(|one| (one.place.as_str(), one.name.as_str(), one.accepts)).collect();
     assert_eq!(breakers, [("server", "mall.User/GetUser", 1)]);
 }
