@@ -12,7 +12,7 @@ mod status;
 use std::borrow::Cow;
 
 pub use self::codes::{ErrorCode, Reason, Row};
-pub use self::http::ErrorBody;
+pub use self::http::{ErrorBody, Failure};
 pub use self::status::{META_CODE, META_NAME, META_PLACE};
 
 /// What a service or the gateway says went wrong.

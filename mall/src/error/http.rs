@@ -36,8 +36,12 @@ pub struct ErrorBody<'a> {
 pub struct Failure(pub AppError);
 
 impl AppError {
-    /// HTTP status of the answer.
+    /// HTTP status of the answer. An order that exists although the request failed makes it 503: asking again with the same
+    /// key resumes at the payment.
     pub fn http_status(&self) -> StatusCode {
+        if self.order_id.is_some() {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         StatusCode::from_u16(self.code.row().http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 

@@ -19,6 +19,11 @@ pub(super) fn page(limit: i32) -> i64 {
     i64::from(if limit <= 0 { PAGE } else { limit.min(MAX_PAGE) })
 }
 
+/// Whether these items can be ordered at all: checked by whoever is asked first.
+pub fn check_items(items: &[OrderItem]) -> AppResult<()> {
+    lines(items).map(drop)
+}
+
 /// The lines of an order by product, each product once: in one order for everybody, so that equal requests are equal.
 pub(super) fn lines(items: &[OrderItem]) -> AppResult<Vec<Line>> {
     if items.is_empty() {

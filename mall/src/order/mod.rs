@@ -10,7 +10,7 @@ mod repository;
 mod service;
 mod settling;
 
-pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY};
+pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY, check_items};
 pub use self::repository::{
     Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqliteOrders,
 };
