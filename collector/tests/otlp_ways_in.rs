@@ -33,7 +33,7 @@ fn logs() -> ExportLogsServiceRequest {
     };
     let scope_logs = vec![ScopeLogs { log_records: vec![record], ..Default::default() }];
     ExportLogsServiceRequest {
-        resource_logs: vec![ResourceLogs { resource: resource("pay-rpc"), scope_logs, ..Default::default() }],
+        resource_logs: vec![ResourceLogs { resource: Some(resource("pay-rpc")), scope_logs, ..Default::default() }],
     }
 }
 
@@ -44,7 +44,11 @@ fn metrics() -> ExportMetricsServiceRequest {
         Metric { name: "breaker.trips".into(), unit: "1".into(), data: Some(Data::Sum(sum)), ..Default::default() };
     let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..Default::default() }];
     ExportMetricsServiceRequest {
-        resource_metrics: vec![ResourceMetrics { resource: resource("pay-rpc"), scope_metrics, ..Default::default() }],
+        resource_metrics: vec![ResourceMetrics {
+            resource: Some(resource("pay-rpc")),
+            scope_metrics,
+            ..Default::default()
+        }],
     }
 }
 
@@ -66,7 +70,8 @@ async fn grpc_and_http_plain_and_gzip_bring_the_same_telemetry() {
         assert_eq!(answer.headers().get("content-type").expect("a content type"), PROTOBUF);
         assert!(answer.bytes().await.expect("a body").is_empty(), "full success is an empty message");
         let url = format!("http://{}{path}", by_http_gzip.http);
-        let zipped = reqwest::Client::new()
+        let zipped = by_http_gzip
+            .client
             .post(url)
             .header("content-type", PROTOBUF)
             .header("content-encoding", "gzip")

@@ -156,3 +156,52 @@ impl Handler {
 fn decode<T: Message + Default>(body: Bytes) -> Result<T, Refusal> {
     T::decode(body).map_err(|error| Refusal::Undecodable(quoted(&error.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as WireSpan};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{LogRecord, MetricPoint, Span};
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn spans(&self, _: Vec<Arc<Span>>) {}
+        fn metrics(&self, _: Vec<MetricPoint>) {}
+        fn logs(&self, _: Vec<LogRecord>) {}
+    }
+
+    fn body() -> Vec<u8> {
+        let span = |number: u8| WireSpan {
+            trace_id: vec![number; 16],
+            span_id: vec![number; 8],
+            name: "name".into(),
+            ..Default::default()
+        };
+        let scope_spans = vec![ScopeSpans { spans: (1..20).map(span).collect(), ..Default::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..Default::default() }];
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_fall_over(noise in prop::collection::vec(any::<u8>(), 0..300), cut in 0_usize..800, flip in 0_usize..800, with in any::<u8>()) {
+            let handler = Handler::new(Limits::default(), Arc::default(), Arc::new(Nowhere));
+            let mut mutated = body();
+            mutated.truncate(mutated.len().saturating_sub(cut));
+            if let Some(byte) = mutated.get_mut(flip) {
+                *byte ^= with;
+            }
+            for bytes in [noise, mutated] {
+                for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+                    for compression in [Compression::None, Compression::Gzip] {
+                        let taken = handler.take_in(signal, compression, Bytes::from(bytes.clone()), handler.in_flight.reserve());
+                        prop_assert!(!matches!(taken, Err(Refusal::Internal)));
+                    }
+                }
+            }
+        }
+    }
+}

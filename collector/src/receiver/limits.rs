@@ -67,7 +67,7 @@ impl Default for Limits {
             delta_streams: 20_000,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_mins(5),
             retry_after: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(3),
         }

@@ -89,8 +89,12 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::BadGzip(_) | Self::Undecodable(_) | Self::BrokenBody(_) | Self::BadFrame(_) => Code::InvalidArgument,
-            Self::UnsupportedMedia(_) | Self::WrongMethod(_) => Code::InvalidArgument,
+            Self::BadGzip(_)
+            | Self::Undecodable(_)
+            | Self::BrokenBody(_)
+            | Self::BadFrame(_)
+            | Self::UnsupportedMedia(_)
+            | Self::WrongMethod(_) => Code::InvalidArgument,
             Self::UnknownCompression(_) | Self::UnknownMethod(_) | Self::GrpcOnHttpPort | Self::GrpcOverHttp1 => {
                 Code::Unimplemented
             }

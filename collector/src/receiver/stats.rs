@@ -61,7 +61,7 @@ impl Stats {
     fn note(&self, reason: &'static str, count: u64, message: &str) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         *refusals.by_reason.entry(reason).or_default() += count;
-        refusals.last = message.to_owned();
+        message.clone_into(&mut refusals.last);
         refusals.last_unix_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     }
 

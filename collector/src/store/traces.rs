@@ -1,5 +1,6 @@
 //! The store of traces: shards behind locks.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use collector_api::console;
@@ -192,8 +193,7 @@ impl TraceStore {
     /// Cost: one pass over the summaries of all kept traces, and the filter for each that began in time.
     pub fn list(&self, listing: &Listing, mut filter: impl FnMut(&TraceView<'_>) -> bool) -> Found {
         let to_ns = if listing.to_ns == 0 { u64::MAX } else { listing.to_ns };
-        let began_in_time =
-            |summary: &Summary| (listing.from_ns..=to_ns).contains(&summary.start_ns) && summary.start_ns != to_ns;
+        let began_in_time = |summary: &Summary| (listing.from_ns..to_ns).contains(&summary.start_ns);
         let mut traces = Vec::new();
         for shard in &self.shards {
             let snapshot: Vec<(Summary, Spans)> = locked(shard)
@@ -205,14 +205,13 @@ impl TraceStore {
             traces.extend(snapshot.into_iter().filter(matches).map(|(summary, _)| summary));
         }
         let matched = traces.len() as u64;
-        match listing.order {
-            Order::Newest => {
-                traces.sort_unstable_by_key(|summary| (std::cmp::Reverse(summary.start_ns), summary.trace_id))
-            }
-            Order::Slowest => {
-                traces.sort_unstable_by_key(|summary| (std::cmp::Reverse(summary.duration_ns()), summary.trace_id))
-            }
-        }
+        traces.sort_unstable_by_key(|summary| {
+            let rank = match listing.order {
+                Order::Newest => summary.start_ns,
+                Order::Slowest => summary.duration_ns(),
+            };
+            (Reverse(rank), summary.trace_id)
+        });
         traces.truncate(listing.limit);
         Found { traces, matched }
     }

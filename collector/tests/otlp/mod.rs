@@ -62,6 +62,7 @@ pub struct Running {
     pub stats: Arc<Stats>,
     pub stop: CancellationToken,
     pub served: JoinHandle<()>,
+    pub client: reqwest::Client,
 }
 
 pub fn loopback() -> SocketAddr {
@@ -75,7 +76,7 @@ pub async fn start(limits: Limits) -> Running {
     let (grpc, http) = receiver.addresses();
     let (stats, stop) = (receiver.stats(), CancellationToken::new());
     let served = tokio::spawn(receiver.serve(stop.clone()));
-    Running { grpc, http, memory, stats, stop, served }
+    Running { grpc, http, memory, stats, stop, served, client: reqwest::Client::new() }
 }
 
 impl Running {
@@ -110,9 +111,9 @@ pub fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }), ..Default::default() }
 }
 
-pub fn resource(service: &str) -> Option<Resource> {
+pub fn resource(service: &str) -> Resource {
     let attributes = vec![text("service.name", service), text("service.instance.id", &format!("{service}/1"))];
-    Some(Resource { attributes, ..Default::default() })
+    Resource { attributes, ..Default::default() }
 }
 
 /// A span of trace 7 whose id and times follow from its number.
@@ -142,6 +143,59 @@ pub fn span(number: u64) -> WireSpan {
 pub fn traces(spans: Vec<WireSpan>) -> ExportTraceServiceRequest {
     let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
     ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans { resource: resource("order-rpc"), scope_spans, ..Default::default() }],
+        resource_spans: vec![ResourceSpans {
+            resource: Some(resource("order-rpc")),
+            scope_spans,
+            ..Default::default()
+        }],
     }
+}
+
+/// What a raw gRPC call was answered with.
+#[derive(Debug)]
+pub struct GrpcAnswer {
+    pub code: i32,
+    pub message: String,
+    pub has_retry_info: bool,
+    pub payload: Vec<u8>,
+}
+
+/// Sends a body to a method of the gRPC port, as it is: frames are the caller's business.
+pub async fn call(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> GrpcAnswer {
+    use http_body_util::{BodyExt, Full};
+    use tonic_types::StatusExt;
+
+    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.expect("a handshake");
+    let driver = tokio::spawn(connection);
+    let mut request = http::Request::post(format!("http://{address}{path}")).header("content-type", "application/grpc");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(bytes::Bytes::from(body))).expect("a request");
+    let response = sender.send_request(request).await.expect("an answer");
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.expect("a body");
+    let trailers = collected.trailers().cloned().unwrap_or_default();
+    let status = tonic::Status::from_header_map(&head.headers).or_else(|| tonic::Status::from_header_map(&trailers));
+    let status = status.expect("a grpc status");
+    let payload = collected.to_bytes().to_vec();
+    drop(sender);
+    driver.abort();
+    GrpcAnswer {
+        code: i32::from(status.code()),
+        message: status.message().to_owned(),
+        has_retry_info: status.get_details_retry_info().is_some(),
+        payload,
+    }
+}
+
+pub const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// A gRPC frame.
+pub fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("a message below 4 GiB");
+    [&[flag][..], &length.to_be_bytes(), message].concat()
 }

@@ -84,7 +84,7 @@ impl Normaliser {
             Data::Gauge(gauge) => gauge.data_points.into_iter().for_each(|point| self.number(&metric, point, points)),
             Data::Sum(sum) => sum.data_points.into_iter().for_each(|point| self.number(&metric, point, points)),
             Data::Histogram(histogram) => {
-                histogram.data_points.into_iter().for_each(|point| self.histogram(&metric, point, points))
+                histogram.data_points.into_iter().for_each(|point| self.histogram(&metric, point, points));
             }
             Data::ExponentialHistogram(_) | Data::Summary(_) => {}
         }
