@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::state::State;
 use super::{Hub, locked};
-use crate::runs::run::Totals;
+use crate::runs::run::{RunState, Totals};
 
 /// Commands that a run has not taken yet.
 const COMMAND_LIMIT: usize = 16;
@@ -87,7 +87,7 @@ impl Hub {
         let mut state = self.state();
         let version = state.touch();
         let State { runs, events, alerts, .. } = &mut *state;
-        let began = runs.get(run_id).map_or(0, |run| run.started_ns());
+        let began = runs.get(run_id).map_or(0, RunState::started_ns);
         let was_active = |alert: &&collector_api::console::Alert| {
             alert.active_unix_ns > 0 && (alert.resolved_unix_ns == 0 || alert.resolved_unix_ns >= began)
         };

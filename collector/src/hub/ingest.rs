@@ -38,12 +38,16 @@ impl Sink for Hub {
         let now_ns = self.now_ns();
         {
             let mut metrics = locked(&self.metrics);
-            points.iter().for_each(|point| metrics.ingest(point, now_ns));
+            for point in &points {
+                metrics.ingest(point, now_ns);
+            }
         }
         let mut state = self.state();
         let version = state.touch();
         let State { rollup, events, .. } = &mut *state;
-        points.iter().for_each(|point| rollup.observe_point(point, events, version));
+        for point in &points {
+            rollup.observe_point(point, events, version);
+        }
     }
 
     fn logs(&self, records: Vec<LogRecord>) {

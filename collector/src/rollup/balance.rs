@@ -13,7 +13,7 @@ use super::cell::Picks;
 use super::counter::Counter;
 use super::directory::{Directory, Instance};
 use super::seconds::Seconds;
-use crate::model::{Kind, MetricPoint, Span, SpanEvent};
+use crate::model::{Kind, MetricPoint, Span, SpanEvent, Value};
 
 /// Length of a replica's series, seconds.
 const SERIES_S: u64 = 60;
@@ -54,11 +54,11 @@ impl Balance {
             return;
         }
         for event in span.events.iter().filter(|event| &*event.name == words::P2C_PICK) {
-            let Some(chosen) = event.get(words::P2C_CHOSEN).and_then(|value| value.as_text()) else { continue };
+            let Some(chosen) = event.get(words::P2C_CHOSEN).and_then(Value::as_text) else { continue };
             let replica = directory.resolve(chosen);
             let picks = seconds.cell(second, version).balance.entry(replica).or_default();
             picks.picks += 1;
-            picks.forced += u64::from(event.get(words::P2C_FORCED).and_then(|value| value.as_bool()) == Some(true));
+            picks.forced += u64::from(event.get(words::P2C_FORCED).and_then(Value::as_bool) == Some(true));
             picks.errors += u64::from(span.is_error());
             picks.regret_ns = picks.regret_ns.saturating_add(regret_ns(event, chosen, span.duration_ns()));
         }
@@ -67,7 +67,7 @@ impl Balance {
     /// Takes a point of the `p2c.*` metrics; others are left alone.
     pub fn observe_point(&mut self, point: &MetricPoint, since_ns: u64) {
         let Some(value) = point.number().filter(|_| point.name.starts_with("p2c.")) else { return };
-        let text = |key: &str| point.get(key).and_then(|value| value.as_text()).map(Arc::<str>::from);
+        let text = |key: &str| point.get(key).and_then(Value::as_text).map(Arc::<str>::from);
         let (Some(service), Some(instance)) = (text(words::P2C_SERVICE), text(words::P2C_INSTANCE)) else { return };
         let key = (point.resource.instance.clone(), Instance { service, instance });
         if self.views.len() >= VIEW_LIMIT && !self.views.contains_key(&key) {
@@ -172,10 +172,10 @@ impl Balance {
 
 /// max(0, measured latency - the other candidate's average when picked); 0 with a single candidate.
 fn regret_ns(event: &SpanEvent, chosen: &str, latency_ns: u64) -> u64 {
-    let is_b = event.get(words::P2C_B_TARGET).and_then(|value| value.as_text()) == Some(chosen);
-    let is_a = event.get(words::P2C_A_TARGET).and_then(|value| value.as_text()) == Some(chosen);
+    let is_b = event.get(words::P2C_B_TARGET).and_then(Value::as_text) == Some(chosen);
+    let is_a = event.get(words::P2C_A_TARGET).and_then(Value::as_text) == Some(chosen);
     let other = if is_b && !is_a { words::P2C_A_EWMA_NS } else { words::P2C_B_EWMA_NS };
-    let Some(ewma_ns) = event.get(other).and_then(|value| value.as_int()) else { return 0 };
+    let Some(ewma_ns) = event.get(other).and_then(Value::as_int) else { return 0 };
     latency_ns.saturating_sub(ewma_ns.max(0) as u64)
 }
 

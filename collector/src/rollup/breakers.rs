@@ -17,7 +17,7 @@ use super::foreign;
 use super::seconds::Seconds;
 use super::window::Window;
 use crate::events::{EXEMPLAR_LIMIT, EventLog, NewEvent};
-use crate::model::{Kind, MetricPoint, Span, SpanEvent, TraceId};
+use crate::model::{Kind, MetricPoint, Span, SpanEvent, TraceId, Value};
 
 /// Breakers that are told apart.
 const ROW_LIMIT: usize = 1_024;
@@ -109,7 +109,7 @@ impl Breakers {
                 calls.ratio = value.max(0.0);
                 step = row.episode.ratio(value, point.time_ns);
             }
-            words::BREAKER_CALLS => match point.get(words::BREAKER_OUTCOME).and_then(|outcome| outcome.as_text()) {
+            words::BREAKER_CALLS => match point.get(words::BREAKER_OUTCOME).and_then(Value::as_text) {
                 Some("ok") => calls.ok = row.ok.advance(value, start, since_ns),
                 _ => calls.failed = row.failed.advance(value, start, since_ns),
             },
@@ -211,7 +211,7 @@ impl Breakers {
     fn tripped(&mut self, span: &Span, event: &SpanEvent, book: &mut Book<'_>) {
         let Some(key) = key_of(&span.resource.instance, |word| event.get(word)) else { return };
         let Some(row) = self.row(&key, false) else { return };
-        let number = |word: &str, old: f64| event.get(word).and_then(|value| value.as_float()).unwrap_or(old);
+        let number = |word: &str, old: f64| event.get(word).and_then(Value::as_float).unwrap_or(old);
         row.tripped_spans += 1;
         if !row.episode.is_open() {
             row.accepts = number(words::BREAKER_ACCEPTS, row.accepts);
@@ -261,7 +261,7 @@ impl Breakers {
     }
 }
 
-fn key_of<'a>(caller: &Arc<str>, get: impl Fn(&str) -> Option<&'a crate::model::Value>) -> Option<BreakerKey> {
+fn key_of<'a>(caller: &Arc<str>, get: impl Fn(&str) -> Option<&'a Value>) -> Option<BreakerKey> {
     let place = get(words::BREAKER_PLACE)?.as_text()?.into();
     let name = get(words::BREAKER_NAME)?.as_text()?.into();
     Some(BreakerKey { place, caller: caller.clone(), name })

@@ -34,7 +34,7 @@ use self::names::{Bounded, other};
 use self::operations::Operations;
 use self::seconds::{KEEP_S, Seconds};
 use crate::events::EventLog;
-use crate::model::{Kind, MetricPoint, Span};
+use crate::model::{Kind, MetricPoint, Span, Value};
 
 /// Nanoseconds in a second.
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -220,7 +220,7 @@ impl Rollup {
         }
         if hops::run_of(span).is_some() {
             self.seconds.saw_load(second);
-            let outcome = span.get(words::RUN_OUTCOME).and_then(|outcome| outcome.as_text());
+            let outcome = span.get(words::RUN_OUTCOME).and_then(Value::as_text);
             let is_ok = outcome.map_or(!span.is_error(), |outcome| outcome == "ok");
             self.seconds.cell(second, version).load.record(intended_latency_ns(span), is_ok);
         } else if !(span.kind == Kind::Client && span.get("db.system.name").is_some()) {
@@ -241,7 +241,6 @@ impl Rollup {
 
 /// From the intended start of a load tool's request to its end; from its real start where none is said.
 pub fn intended_latency_ns(span: &Span) -> u64 {
-    let intended =
-        span.get(words::RUN_INTENDED_UNIX_NS).and_then(|at| at.as_int()).and_then(|at| u64::try_from(at).ok());
+    let intended = span.get(words::RUN_INTENDED_UNIX_NS).and_then(Value::as_int).and_then(|at| u64::try_from(at).ok());
     span.end_ns.saturating_sub(intended.map_or(span.start_ns, |at| at.min(span.start_ns)))
 }

@@ -16,7 +16,7 @@ use self::cohort::Cohorts;
 use self::run::{RunState, Totals};
 use crate::analysis::{Attribution, Forest};
 use crate::events::{EventLog, NewEvent};
-use crate::model::{Kind, Span, TraceId};
+use crate::model::{Kind, Span, TraceId, Value};
 use crate::rollup::hops::{Hop, run_of};
 use crate::rollup::window::Window;
 use crate::rollup::{SECOND_NS, WINDOW_S};
@@ -39,7 +39,7 @@ enum Source {
 /// All runs that are kept, and the requests of the last two minutes.
 #[derive(Debug)]
 pub struct Runs {
-    runs: VecDeque<RunState>,
+    kept: VecDeque<RunState>,
     recent: Window<Source, Cohorts>,
     analysed: HashSet<TraceId>,
     analysed_order: VecDeque<TraceId>,
@@ -49,7 +49,7 @@ impl Runs {
     /// No runs.
     pub fn new() -> Self {
         Self {
-            runs: VecDeque::new(),
+            kept: VecDeque::new(),
             recent: Window::new(WINDOW_S, 2),
             analysed: HashSet::new(),
             analysed_order: VecDeque::new(),
@@ -74,11 +74,11 @@ impl Runs {
             },
             version,
         );
-        if self.runs.len() >= RUN_LIMIT {
-            let oldest_done = self.runs.iter().position(|run| !run.is_active()).unwrap_or(0);
-            self.runs.remove(oldest_done);
+        if self.kept.len() >= RUN_LIMIT {
+            let oldest_done = self.kept.iter().position(|run| !run.is_active()).unwrap_or(0);
+            self.kept.remove(oldest_done);
         }
-        self.runs.push_back(RunState::begin(start, now_ns, before, event, version));
+        self.kept.push_back(RunState::begin(start, now_ns, before, event, version));
     }
 
     /// A second of a run. Returns the cell to show.
@@ -136,17 +136,18 @@ impl Runs {
     /// Takes a span, and the call that it completed.
     pub fn observe(&mut self, span: &Span, hop: Option<&Hop>, now_ns: u64, version: u64) {
         if let Some(run_id) = run_of(span) {
-            let is_unsent = span.get(words::RUN_OUTCOME).and_then(|outcome| outcome.as_text()) == Some(UNSENT);
+            let is_unsent = span.get(words::RUN_OUTCOME).and_then(Value::as_text) == Some(UNSENT);
             let has_met = hop.is_some();
             if let Some(run) = self.active_mut(&run_id).filter(|_| !is_unsent || has_met) {
                 run.join.request((span.trace_id, span.span_id), span.end_ns, has_met);
                 run.changed = version;
             }
-        } else if let Some((run_id, hop)) = hop.and_then(|hop| hop.caller.run_id.as_ref().map(|run_id| (run_id, hop))) {
-            if let Some(run) = self.active_mut(run_id) {
-                run.join.met(hop.key, now_ns);
-                run.changed = version;
-            }
+            return;
+        }
+        let Some(hop) = hop else { return };
+        if let Some(run) = hop.caller.run_id.as_deref().and_then(|run_id| self.active_mut(run_id)) {
+            run.join.met(hop.key, now_ns);
+            run.changed = version;
         }
     }
 
@@ -159,9 +160,7 @@ impl Runs {
             // Seen by the load tool only: that is the join's to tell.
             Source::Load => !is_alone,
             // The true root may still come; a database call that nobody asked for is no request.
-            Source::Other => {
-                !attribution.partial && !(root.kind == Kind::Client && root.get("db.system.name").is_some())
-            }
+            Source::Other => !attribution.partial && !is_database_call(root),
         };
         if !is_counted || (may_be_again && self.analysed.contains(&root.trace_id)) {
             return;
@@ -179,7 +178,7 @@ impl Runs {
 
     /// Time passes: requests are given up, runs without a stream end.
     pub fn age(&mut self, now_ns: u64, events: &mut EventLog, version: u64) {
-        for run in self.runs.iter_mut().filter(|run| run.is_active()) {
+        for run in self.kept.iter_mut().filter(|run| run.is_active()) {
             run.join.expire(now_ns);
             if run.is_given_up(now_ns) {
                 run.end(now_ns);
@@ -204,7 +203,7 @@ impl Runs {
         events: &mut EventLog,
         version: u64,
     ) -> console::RunSettled {
-        let Some(run) = self.runs.iter_mut().rev().find(|run| run.wire.run_id == run_id) else {
+        let Some(run) = self.kept.iter_mut().rev().find(|run| run.wire.run_id == run_id) else {
             return console::RunSettled::default();
         };
         let settle_ns = run.settling_ns(now_ns);
@@ -230,7 +229,7 @@ impl Runs {
 
     /// One run.
     pub fn get(&self, run_id: &str) -> Option<&RunState> {
-        self.runs.iter().rev().find(|run| run.wire.run_id == run_id)
+        self.kept.iter().rev().find(|run| run.wire.run_id == run_id)
     }
 
     /// The join of a run.
@@ -240,12 +239,12 @@ impl Runs {
 
     /// All runs, oldest first, when one changed after a version.
     pub fn changed_since(&self, version: u64) -> Vec<console::Run> {
-        if self.runs.iter().any(|run| run.changed > version) { self.list() } else { Vec::new() }
+        if self.kept.iter().any(|run| run.changed > version) { self.list() } else { Vec::new() }
     }
 
     /// All runs, oldest first.
     pub fn list(&self) -> Vec<console::Run> {
-        self.runs.iter().map(RunState::to_wire).collect()
+        self.kept.iter().map(RunState::to_wire).collect()
     }
 
     /// The slowest fraction of a run's requests; `None` when the run is not known.
@@ -261,19 +260,22 @@ impl Runs {
     }
 
     fn active_mut(&mut self, run_id: &str) -> Option<&mut RunState> {
-        self.runs.iter_mut().rev().find(|run| run.is_active() && run.wire.run_id == run_id)
+        self.kept.iter_mut().rev().find(|run| run.is_active() && run.wire.run_id == run_id)
     }
 
     fn remember(&mut self, trace: TraceId) {
-        if self.analysed_order.len() >= ANALYSED_LIMIT {
-            if let Some(oldest) = self.analysed_order.pop_front() {
-                self.analysed.remove(&oldest);
-            }
+        let is_full = self.analysed_order.len() >= ANALYSED_LIMIT;
+        if let Some(oldest) = is_full.then(|| self.analysed_order.pop_front()).flatten() {
+            self.analysed.remove(&oldest);
         }
         if self.analysed.insert(trace) {
             self.analysed_order.push_back(trace);
         }
     }
+}
+
+fn is_database_call(span: &Span) -> bool {
+    span.kind == Kind::Client && span.get("db.system.name").is_some()
 }
 
 impl Default for Runs {

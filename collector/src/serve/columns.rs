@@ -6,7 +6,7 @@ use std::sync::Arc;
 use collector_api::console::{PathSection, Trace};
 
 use crate::analysis::{Row, forest, note, on_path, self_times, trace_path};
-use crate::model::{Kind, Span, TraceId};
+use crate::model::{Kind, Span, SpanId, TraceId};
 use crate::store::Summary;
 
 /// A child that ends this much after its parent's instant still gates it: 0 takes clocks at their word.
@@ -48,7 +48,7 @@ pub fn trace(id: TraceId, summary: &Summary, spans: &[Arc<Span>]) -> Trace {
 fn push_row(wire: &mut Trace, row: &Row, start: u64, strings: &mut Strings) {
     let span = &row.span;
     wire.span_id.push(span.span_id.as_u64());
-    wire.parent_id.push(span.parent_id.map_or(0, |parent| parent.as_u64()));
+    wire.parent_id.push(span.parent_id.map_or(0, SpanId::as_u64));
     wire.depth.push(row.depth);
     wire.start_ns.push(row.start_ns() as i64 - start as i64);
     wire.span_duration_ns.push(row.duration_ns());

@@ -2,14 +2,14 @@
 
 use collector_api::console::{self, SpanDetail, attribute};
 
-use crate::model::{Attribute, Link, LogRecord, Span, SpanEvent, Status, Value};
+use crate::model::{Attribute, Link, LogRecord, Span, SpanEvent, SpanId, Status, Value};
 use crate::rollup::operations::kind_name;
 
 /// Everything that is known of a span.
 pub fn span(span: &Span) -> SpanDetail {
     SpanDetail {
         span_id: span.span_id.as_u64(),
-        parent_id: span.parent_id.map_or(0, |parent| parent.as_u64()),
+        parent_id: span.parent_id.map_or(0, SpanId::as_u64),
         service: span.resource.service.to_string(),
         instance: span.resource.instance.to_string(),
         operation: span.name.to_string(),
@@ -39,7 +39,7 @@ pub fn log(record: &LogRecord) -> console::LogRecord {
         severity_text: record.severity_text.to_string(),
         body: record.body.to_string(),
         trace_id: record.trace_id.map(|trace| trace.to_bytes().to_vec()).unwrap_or_default(),
-        span_id: record.span_id.map_or(0, |span| span.as_u64()),
+        span_id: record.span_id.map_or(0, SpanId::as_u64),
         attributes: attributes(&record.attributes),
     }
 }

@@ -138,10 +138,10 @@ impl Drive<'_> {
                     changed.map_err(|_| Status::unavailable("the collector stops"))?;
                 }
             }
-            if self.is_finished {
-                if let Some(settled) = self.hub.run_settled(&self.run_id) {
-                    return self.say(run_down::Down::Settled(settled)).await;
-                }
+            if self.is_finished
+                && let Some(settled) = self.hub.run_settled(&self.run_id)
+            {
+                return self.say(run_down::Down::Settled(settled)).await;
             }
         }
     }

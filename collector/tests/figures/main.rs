@@ -1,0 +1,8 @@
+//! What the hub counts, over a simulated clock and hand-made telemetry.
+
+mod balance;
+mod breakers;
+mod graph;
+mod red;
+mod runs;
+mod stage;
