@@ -8,7 +8,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Spans that wait for export at most: 352 bytes each.
@@ -55,7 +55,7 @@ pub fn processor<E: SpanExporter + 'static>(exporter: E, counts: &Arc<SpanCounts
         .with_max_export_batch_size(BATCH)
         .with_scheduled_delay(DELAY)
         .build();
-    let counted = CountedExporter { inner: exporter, counts: Arc::clone(counts) };
+    let counted = CountedExporter { inner: exporter, counts: Arc::clone(counts), is_failing: AtomicBool::new(false) };
     let batch = BatchSpanProcessor::builder(counted).with_batch_config(config).build();
     CountedProcessor { inner: batch, counts: Arc::clone(counts) }
 }
@@ -100,6 +100,21 @@ impl<P: SpanProcessor> SpanProcessor for CountedProcessor<P> {
 struct CountedExporter<E> {
     inner: E,
     counts: Arc<SpanCounts>,
+    is_failing: AtomicBool,
+}
+
+impl<E> CountedExporter<E> {
+    /// One line per outage, not one per batch.
+    fn tell(&self, outcome: &OTelSdkResult) {
+        let was_failing = self.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
+        match outcome {
+            Err(error) if !was_failing => {
+                tracing::warn!(%error, "spans cannot be exported and are lost; is the collector running?");
+            }
+            Ok(()) if was_failing => tracing::info!(dropped = self.counts.dropped(), "spans are exported again"),
+            _ => {}
+        }
+    }
 }
 
 impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
@@ -109,6 +124,7 @@ impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
         let outcome = self.inner.export(batch).await;
         let counter = if outcome.is_ok() { &self.counts.exported } else { &self.counts.failed };
         counter.fetch_add(spans, Ordering::Relaxed);
+        self.tell(&outcome);
         outcome
     }
 

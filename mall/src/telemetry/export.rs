@@ -29,13 +29,11 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The endpoint is no host:port.
-    #[error("telemetry endpoint `{endpoint}` cannot be used: {source}; give host:port without a scheme")]
-    Endpoint {
-        /// What the configuration says.
-        endpoint: String,
-        /// What the exporter says.
-        source: ExporterBuildError,
-    },
+    #[error("telemetry endpoint `{0}` cannot be used; give host:port without a scheme")]
+    Endpoint(String),
+    /// The exporters cannot be built.
+    #[error("telemetry cannot be exported: {0}")]
+    Exporter(#[from] ExporterBuildError),
     /// The log file cannot be opened.
     #[error("log file `{path}` cannot be opened: {source}")]
     LogFile {
@@ -75,8 +73,7 @@ impl Telemetry {
         let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource);
         if !config.telemetry.endpoint.is_empty() {
-            let exporters = Exporters::new(&config.telemetry.endpoint)
-                .map_err(|source| TelemetryError::Endpoint { endpoint: config.telemetry.endpoint.clone(), source })?;
+            let exporters = Exporters::new(&config.telemetry.endpoint)?;
             tracer = tracer.with_span_processor(counted::processor(exporters.spans, &counts));
             meter =
                 meter.with_reader(PeriodicReader::builder(exporters.metrics).with_interval(METRIC_INTERVAL).build());
@@ -102,7 +99,7 @@ impl Telemetry {
     }
 
     /// What became of the process's spans.
-    pub fn counts(&self) -> &SpanCounts {
+    pub fn counts(&self) -> &Arc<SpanCounts> {
         &self.counts
     }
 
@@ -133,7 +130,13 @@ struct Exporters {
 }
 
 impl Exporters {
-    fn new(endpoint: &str) -> Result<Self, ExporterBuildError> {
+    fn new(endpoint: &str) -> Result<Self, TelemetryError> {
+        let is_host_and_port = endpoint
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && !host.contains("//") && port.parse::<u16>().is_ok());
+        if !is_host_and_port {
+            return Err(TelemetryError::Endpoint(endpoint.to_owned()));
+        }
         let url = format!("http://{endpoint}");
         // A collector that is just starting is met by a few quick retries; more would only fill the queue.
         let retry = RetryPolicy::recommended()

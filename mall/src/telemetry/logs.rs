@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{self as lines, FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
@@ -25,8 +25,8 @@ const BELOW_THE_EXPORTER: [&str; 5] = ["opentelemetry", "h2", "hyper", "tonic", 
 
 /// Makes `config` the process's log. A subscriber that is there already, as in a test, stays.
 pub(super) fn install(config: &Log, provider: &SdkLoggerProvider) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.level)
-        .map_err(|source| TelemetryError::LogLevel { level: config.level.clone(), source })?;
+    let filter =
+        filter(&config.level).map_err(|source| TelemetryError::LogLevel { level: config.level.clone(), source })?;
     let is_ours = filter_fn(|line| {
         !BELOW_THE_EXPORTER.iter().any(|name| line.target().split("::").next().is_some_and(|root| root == *name))
     });
@@ -43,12 +43,22 @@ pub(super) fn install(config: &Log, provider: &SdkLoggerProvider) -> Result<(), 
         }
         None => lines::layer().with_ansi(false).event_format(format).with_writer(std::io::stderr).boxed(),
     };
-    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![printed, bridge.boxed(), filter.boxed()];
-    let subscriber = tracing_subscriber::registry().with(layers);
+    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![printed, bridge.boxed()];
+    let subscriber = tracing_subscriber::registry().with(layers).with(filter);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("another log is in use already");
     }
     Ok(())
+}
+
+/// The configured filter; the SDK is silent unless it is named, since what it has to say is counted already.
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::try_new(level)?;
+    if level.contains("opentelemetry") {
+        return Ok(filter);
+    }
+    let quiet = ["opentelemetry=off", "opentelemetry_sdk=off", "opentelemetry_otlp=off"];
+    quiet.into_iter().try_fold(filter, |filter, directive| Ok(filter.add_directive(directive.parse()?)))
 }
 
 /// One line per event, with go-zero's field names.
