@@ -40,7 +40,7 @@ pub async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -
 /// Runs `work` without any deadline, for work that outlives its request.
 pub async fn detached<T>(work: impl Future<Output = T>) -> T {
     // Far enough never to fire, near enough for every clock.
-    DEADLINE.scope(Instant::now() + Duration::from_secs(86_400 * 365), work).await
+    DEADLINE.scope(Instant::now() + Duration::from_hours(24 * 365), work).await
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(20);
-    const LONG: Duration = Duration::from_secs(3_600);
+    const LONG: Duration = Duration::from_hours(1);
 
     #[tokio::test]
     async fn the_smaller_deadline_wins() {

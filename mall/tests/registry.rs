@@ -31,7 +31,7 @@ impl Fake {
         Self { registered, kept_alive, lease: Arc::default(), ttl_ms }
     }
 
-    async fn start(&self, listener: TcpListener) -> tokio::task::JoinHandle<()> {
+    fn start(&self, listener: TcpListener) -> tokio::task::JoinHandle<()> {
         let server = tonic::transport::Server::builder()
             .add_service(ControlServer::new(self.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
@@ -147,7 +147,7 @@ async fn wait<T>(receiver: &mut watch::Receiver<T>, condition: impl FnMut(&T) ->
 async fn who_registers_is_found_until_it_withdraws() {
     let fake = Fake::new(60);
     let (listener, config) = listen().await;
-    fake.start(listener).await;
+    fake.start(listener);
     let registry = Registry::new(&config).expect("a valid endpoint");
     let mut found = registry.watch("pay-rpc");
     let announced = registry.announce(announcement()).await;
@@ -161,7 +161,7 @@ async fn who_registers_is_found_until_it_withdraws() {
 async fn a_forgotten_lease_is_taken_again() {
     let fake = Fake::new(60);
     let (listener, config) = listen().await;
-    fake.start(listener).await;
+    fake.start(listener);
     let registry = Registry::new(&config).expect("a valid endpoint");
     let _announced = registry.announce(announcement()).await;
     fake.forget();
@@ -172,7 +172,7 @@ async fn a_forgotten_lease_is_taken_again() {
 async fn a_lost_registry_leaves_the_last_known_endpoints() {
     let fake = Fake::new(3_000);
     let (listener, config) = listen().await;
-    let server = fake.start(listener).await;
+    let server = fake.start(listener);
     let registry = Registry::new(&config).expect("a valid endpoint");
     let mut found = registry.watch("pay-rpc");
     let _announced = registry.announce(announcement()).await;
@@ -195,7 +195,7 @@ async fn announcing_waits_for_a_registry_that_is_late() {
         tokio::time::sleep(Duration::from_millis(120)).await;
         let listener = TcpListener::bind(&config.endpoint).await.expect("still free");
         let fake = Fake::new(3_000);
-        fake.start(listener).await;
+        fake.start(listener);
         fake
     };
     let both = tokio::time::timeout(Duration::from_secs(20), futures::future::join(announcing, starting)).await;

@@ -6,10 +6,11 @@ use crate::nearest::nearest;
 use crate::rpc::{CODES, code_name};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::time::Duration;
 use tonic::Code;
 
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
+const LONGEST_DELAY: Duration = Duration::from_mins(1);
 
 /// A fault that makes sense.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +115,11 @@ pub enum FaultError {
 }
 
 /// Checks the words of a fault: kind, target (`pay-rpc`, `pay-rpc/1`) and parameters by name.
-pub fn parse(kind: &str, target: &str, params: &HashMap<String, String>) -> Result<Fault, FaultError> {
+pub fn parse<S: BuildHasher>(
+    kind: &str,
+    target: &str,
+    params: &HashMap<String, String, S>,
+) -> Result<Fault, FaultError> {
     let Some(known) = KINDS.iter().find(|known| known.name == kind) else {
         let nearest = nearest(kind, KINDS.iter().map(|known| known.name)).unwrap_or_default();
         return Err(FaultError::Kind { kind: kind.to_owned(), nearest });

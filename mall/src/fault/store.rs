@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 /// Standard deviations between the median and the 99th percentile of a normal distribution.
 const Z99: f64 = 2.326_347_874;
 /// No drawn delay is longer, however long the tail is.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Faults of one process at most.
 const LARGEST: usize = 64;
 

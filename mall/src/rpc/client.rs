@@ -176,7 +176,7 @@ impl Inner {
                 }
                 Err(Failure::Unsent(unsent)) => {
                     pick.done(false);
-                    request = unsent;
+                    request = *unsent;
                 }
             }
         }
@@ -190,14 +190,14 @@ enum Failure {
     /// The call ended with this status.
     Answered(Status),
     /// The connection was closed before anything was sent.
-    Unsent(Request<Body>),
+    Unsent(Box<Request<Body>>),
 }
 
 async fn exchange(sender: &mut SendRequest<Body>, request: Request<Body>) -> Result<Answer, Failure> {
     match sender.try_send_request(request).await {
         Ok(response) => read(response).await.map_err(Failure::Answered),
         Err(mut error) => Err(match error.take_message() {
-            Some(unsent) => Failure::Unsent(unsent),
+            Some(unsent) => Failure::Unsent(Box::new(unsent)),
             None => Failure::Answered(broken(error.error())),
         }),
     }

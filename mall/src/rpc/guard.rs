@@ -40,10 +40,13 @@ pub struct Guards {
     shared: Arc<Shared>,
 }
 
+/// A place and a name.
+type Key = (Place, Arc<str>);
+
 struct Shared {
     environment: Environment,
     reporter: Arc<Reporter>,
-    guards: RwLock<HashMap<(Place, Arc<str>), Arc<Guard>>>,
+    guards: RwLock<HashMap<Key, Arc<Guard>>>,
 }
 
 /// A breaker whose calls are counted. Trips and rejections are reported by the breaker's observer.
