@@ -52,13 +52,10 @@ proptest! {
         let duplicates = forest.warnings.iter().find(|warning| warning.kind == WarningKind::Duplicate);
         prop_assert_eq!(forest.rows.len() + duplicates.map_or(0, |warning| warning.count), spans.len());
         for (number, row) in forest.rows.iter().enumerate() {
-            match row.parent {
-                Some(parent) => {
-                    prop_assert!(parent < number);
-                    prop_assert_eq!(row.depth, forest.rows[parent].depth + 1);
-                    prop_assert_eq!(forest.children(parent).filter(|&child| child == number).count(), 1);
-                }
-                None => prop_assert_eq!(row.depth, 0),
+            prop_assert_eq!(row.depth, row.parent.map_or(0, |parent| forest.rows[parent].depth + 1));
+            if let Some(parent) = row.parent {
+                prop_assert!(parent < number);
+                prop_assert_eq!(forest.children(parent).filter(|&child| child == number).count(), 1);
             }
         }
         let mut visited = BTreeSet::new();

@@ -253,3 +253,16 @@ fn quoted(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     }
     out.write_str("\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FIELDS;
+
+    #[test]
+    fn the_document_lists_every_field() {
+        let document = include_str!("../../../docs/query.md");
+        for (field, _) in FIELDS {
+            assert!(document.contains(&format!("`{field}`")), "docs/query.md does not list {field}");
+        }
+    }
+}

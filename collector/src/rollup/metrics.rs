@@ -145,9 +145,11 @@ impl MetricStore {
         self.expired_at_ns = now_ns;
         self.drop_before(now_ns.saturating_sub(self.limits.retain_ns));
         if self.stats.samples > self.limits.samples {
+            let oldest_ns = self.series.iter().flatten().filter_map(Series::oldest_ns).min().unwrap_or(now_ns);
             let share = self.limits.samples as f64 / self.stats.samples as f64;
+            let span_ns = now_ns.saturating_sub(oldest_ns) as f64;
             let held = self.stats.samples;
-            self.drop_before(now_ns.saturating_sub((self.limits.retain_ns as f64 * share * 0.9) as u64));
+            self.drop_before(now_ns.saturating_sub((span_ns * share * 0.9) as u64));
             self.stats.trimmed += (held - self.stats.samples) as u64;
         }
     }

@@ -56,6 +56,11 @@ impl Series {
         self.samples.get(self.dropped..).unwrap_or_default()
     }
 
+    /// When its first sample was taken.
+    pub(super) fn oldest_ns(&self) -> Option<u64> {
+        self.live().first().map(|sample| sample.time_ns)
+    }
+
     /// Samples in `(after_ns, to_ns]`.
     pub(super) fn between(&self, after_ns: u64, to_ns: u64) -> &[Sample] {
         let live = self.live();
