@@ -55,21 +55,22 @@ pub enum ServeError {
 
 /// Runs `role` until `stop` resolves. Needs a tokio runtime of its own, which may be a current-thread one.
 pub async fn serve(role: Role, config: ServiceConfig, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-    if role == Role::Migrate {
-        store::migrate_and_seed(&config).await?;
-        return Ok(());
+    match role {
+        Role::UserRpc => run(role, config, rpc(async |context| user::routes(context).await), stop).await,
+        Role::OrderRpc => run(role, config, rpc(async |context| order::routes(context).await), stop).await,
+        Role::PayRpc => run(role, config, rpc(async |context| pay::routes(context).await), stop).await,
+        Role::Gateway => {
+            run(role, config, async |context: &ServiceContext| Ok(Application::Http(gateway::router(context))), stop)
+                .await
+        }
+        Role::Migrate => Ok(store::migrate_and_seed(&config).await.map(|_| ())?),
     }
-    run(role, config, async |context: &ServiceContext| application(role, context).await, stop).await
 }
 
-async fn application(role: Role, context: &ServiceContext) -> Result<Application, ServeError> {
-    Ok(match role {
-        Role::UserRpc => Application::Rpc(user::routes(context).await?),
-        Role::OrderRpc => Application::Rpc(order::routes(context).await?),
-        Role::PayRpc => Application::Rpc(pay::routes(context).await?),
-        Role::Gateway => Application::Http(gateway::router(context)),
-        Role::Migrate => Application::Rpc(Routes::default()),
-    })
+fn rpc(
+    routes: impl AsyncFnOnce(&ServiceContext) -> Result<Routes, StoreError>,
+) -> impl AsyncFnOnce(&ServiceContext) -> Result<Application, ServeError> {
+    async |context: &ServiceContext| Ok(Application::Rpc(routes(context).await?))
 }
 
 /// [`serve`] with the application given: what `build` makes of the service's context.
@@ -114,7 +115,9 @@ async fn live(
             tracing::info!(%address, "ready");
             stop.await;
             context.stop().cancel();
-            health.set_service_status("", ServingStatus::NotServing).await;
+            for service in served(role) {
+                health.set_service_status(service, ServingStatus::NotServing).await;
+            }
             announced.withdraw().await;
         }
         () = stop.as_mut() => context.stop().cancel(),
@@ -125,6 +128,17 @@ async fn live(
         let _ = server.await;
     }
     Ok(())
+}
+
+/// Names that the health service knows: the process as a whole, and its gRPC service.
+fn served(role: Role) -> impl Iterator<Item = &'static str> {
+    let service = match role {
+        Role::UserRpc => Some("mall.User"),
+        Role::OrderRpc => Some("mall.Order"),
+        Role::PayRpc => Some("mall.Pay"),
+        Role::Gateway | Role::Migrate => None,
+    };
+    std::iter::once("").chain(service)
 }
 
 type Servers = Vec<tokio::task::JoinHandle<()>>;
@@ -139,7 +153,9 @@ async fn open(
     closing: &CancellationToken,
 ) -> Result<(HealthReporter, SocketAddr, Servers), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", ServingStatus::Serving).await;
+    for service in served(role) {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
     let spawn_rpc = |routes: Routes, listener: TcpListener| {
         let routes = routes.add_service(health_service).add_service(admin_of(context)).prepare();
         let policy = Policy {

@@ -142,3 +142,30 @@ async fn without_a_replica_a_call_fails_at_once() {
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("no replica of user-rpc is connected"), "{}", status.message());
 }
+
+#[tokio::test]
+async fn a_cancelled_call_is_told_on_both_ends() {
+    let spans = record_spans();
+    let replica = Replica::start(1, handler(|_| std::future::pending())).await;
+    let caller = Caller::new(vec![replica.endpoint.clone()], 1).await;
+    let (trace, ()) = traced(async {
+        let call = std::pin::pin!(caller.get(1));
+        let pause = std::pin::pin!(tokio::time::sleep(Duration::from_millis(30)));
+        futures::future::select(call, pause).await;
+    })
+    .await;
+    let both = async {
+        loop {
+            let ended = spans.of_trace(trace);
+            if ended.len() == 3 {
+                return ended;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(20), both).await.expect("both ends notice");
+    for kind in [SpanKind::Client, SpanKind::Server] {
+        let span = ended.iter().find(|span| span.span_kind == kind).expect("a span");
+        assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
+    }
+}

@@ -104,6 +104,14 @@ pub enum FaultError {
         /// What is valid.
         expected: &'static str,
     },
+    /// More faults than a process holds.
+    #[error("{given} faults are more than the {most} that a process holds; clear some first")]
+    TooMany {
+        /// How many were given.
+        given: usize,
+        /// How many are held.
+        most: usize,
+    },
     /// The slow end is faster than the middle.
     #[error("p99={p99:?} is below p50={p50:?}; one in a hundred cannot be faster than the median")]
     Inverted {

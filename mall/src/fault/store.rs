@@ -73,8 +73,11 @@ impl Faults {
     /// changes when one of them makes no sense.
     pub fn apply(&self, set: &FaultSet, now: SystemTime) -> Result<(), FaultError> {
         let now = u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
+        if set.faults.len() > LARGEST {
+            return Err(FaultError::TooMany { given: set.faults.len(), most: LARGEST });
+        }
         let mut in_force = Vec::new();
-        for words in set.faults.iter().take(LARGEST) {
+        for words in &set.faults {
             let fault = parse(&words.kind, &words.target, &words.params)?;
             // A fault without an end by the wall clock begins now.
             let left = match words.ends_unix_ns {

@@ -88,9 +88,10 @@ impl Balancer {
     /// What is known of every replica.
     pub fn state(&self) -> BalancerState {
         let state = self.lock();
-        let known: BTreeMap<Arc<str>, Statistics> = state.ring.as_deref().map(Ring::statistics).unwrap_or_default();
+        let known = state.ring.as_deref().map(Ring::statistics).unwrap_or_default();
         let connections = state.members.iter().map(|(endpoint, member)| {
-            let seen = known.get(&endpoint.instance).cloned().unwrap_or_default();
+            let seen = known.iter().find(|(replica, _)| replica.address == endpoint.address);
+            let seen = seen.map(|(_, statistics)| statistics.clone()).unwrap_or_default();
             ConnectionState {
                 instance: endpoint.instance.to_string(),
                 address: endpoint.address.to_string(),
@@ -175,9 +176,8 @@ impl Drop for Balancer {
 }
 
 impl Ring {
-    fn statistics(&self) -> BTreeMap<Arc<str>, Statistics> {
-        let instances = self.picker.replicas().iter().map(|replica| Arc::clone(&replica.instance));
-        instances.zip(self.picker.statistics()).collect()
+    fn statistics(&self) -> Vec<(Replica, Statistics)> {
+        self.picker.replicas().iter().cloned().zip(self.picker.statistics()).collect()
     }
 }
 
@@ -190,8 +190,8 @@ pub(super) fn observe(balancer: &Arc<Balancer>, meter: &opentelemetry::metrics::
             .with_callback(move |observer| {
                 let Some(balancer) = balancer.upgrade() else { return };
                 let ring = balancer.lock().ring.clone();
-                for (instance, known) in ring.as_deref().map(Ring::statistics).unwrap_or_default() {
-                    observer.observe(read(&known), &replica_key(&balancer.service, &instance));
+                for (replica, known) in ring.as_deref().map(Ring::statistics).unwrap_or_default() {
+                    observer.observe(read(&known), &replica_key(&balancer.service, &replica.instance));
                 }
             })
             .build();

@@ -3,10 +3,11 @@
 use super::balancer::{self, Balancer};
 use super::guard::{Guards, Place};
 use super::method::{Method, Methods};
+use super::observed::Observed;
 use super::{MAX_MESSAGE_BYTES, status, timeout};
 use crate::deadline;
 use crate::discovery::Discovery;
-use crate::telemetry::{Meters, Reporter, Side, inject, span};
+use crate::telemetry::{Meters, Reporter, RpcMethod, Side, inject};
 use collector_api::vocabulary as word;
 use futures::future::BoxFuture;
 use governance::{Environment, grpc_acceptable};
@@ -16,7 +17,7 @@ use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use opentelemetry::context::FutureExt as _;
-use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceContextExt};
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -102,24 +103,17 @@ impl tower::Service<Request<Body>> for Client {
 
 impl Inner {
     async fn call(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
-        let began = Instant::now();
         let method = self.methods.get(request.uri().path(), |rpc| self.describe(rpc));
-        let context = span::start(&Context::current(), method.rpc.name.to_string(), SpanKind::Client, || {
-            let [system, name] = method.rpc.span_attributes();
-            vec![system, name]
-        });
-        let outcome = self.guarded(&method, request).with_context(context.clone()).await;
-        let (code, message) = match &outcome {
-            Ok(answer) => (answer.code, answer.message.as_deref()),
-            Err(status) => (status.code(), Some(status.message())),
-        };
-        conclude(&context, code, message);
-        span::end(&context);
-        self.meters.rpc_call(Side::Client, &method.rpc, code, began.elapsed());
+        let observed = Observed::begin(Side::Client, &Context::current(), Arc::clone(&method), self.meters.clone());
+        let outcome = self.guarded(&method, request).with_context(observed.context()).await;
+        match &outcome {
+            Ok(answer) => observed.conclude(answer.code, answer.message.as_deref().unwrap_or_default()),
+            Err(status) => observed.conclude(status.code(), status.message()),
+        }
         outcome.map(|answer| answer.response)
     }
 
-    fn describe(&self, rpc: crate::telemetry::RpcMethod) -> Method {
+    fn describe(&self, rpc: RpcMethod) -> Method {
         let guard = self.guards.get(Place::Client, &format!("{}/{}", self.balancer.service(), rpc.name));
         self.meters.register_rpc(Side::Client, &rpc);
         Method { rpc, guard }
@@ -259,17 +253,4 @@ fn describe_target(address: &Arc<str>) {
             span.set_attribute(KeyValue::new("server.port", port.parse::<i64>().unwrap_or(0)));
         }
     });
-}
-
-/// Writes the outcome on the CLIENT span.
-fn conclude(context: &Context, code: Code, message: Option<&str>) {
-    let span = context.span();
-    if !span.is_recording() {
-        return;
-    }
-    span.set_attribute(KeyValue::new("rpc.response.status_code", status::code_name(code)));
-    if code != Code::Ok {
-        span.set_attribute(KeyValue::new("error.type", status::code_name(code)));
-        span.set_status(SpanStatus::error(message.unwrap_or_default().to_owned()));
-    }
 }

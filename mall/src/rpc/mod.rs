@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod guard;
 mod method;
+mod observed;
 pub mod server;
 mod status;
 mod timeout;

@@ -2,24 +2,22 @@
 
 use super::guard::{Guards, Place};
 use super::method::{Method, Methods};
+use super::observed::Observed;
 use super::{MAX_MESSAGE_BYTES, status, timeout};
 use crate::deadline;
 use crate::fault::Faults;
-use crate::telemetry::{Meters, RpcMethod, Side, extract, span};
+use crate::telemetry::{Meters, RpcMethod, Side, extract};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use governance::grpc_acceptable;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use opentelemetry::context::FutureExt as _;
-use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
-use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
@@ -90,24 +88,19 @@ impl Shared {
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let began = Instant::now();
         let method = self.methods.get(request.uri().path(), |rpc| self.describe(rpc));
         let parent = extract(request.headers());
-        let context = span::start(&parent, method.rpc.name.to_string(), SpanKind::Server, || {
-            let [system, name] = method.rpc.span_attributes();
-            vec![system, name]
-        });
-        let outcome = self.guarded(&method, inner, request).with_context(context.clone()).await;
-        let (code, message) = match &outcome {
-            Ok((code, response)) => (*code, status::message_in(response.headers()).unwrap_or_default()),
-            Err(status) => (status.code(), status.message()),
-        };
-        conclude(&context, code, message);
-        span::end(&context);
-        self.policy.meters.rpc_call(Side::Server, &method.rpc, code, began.elapsed());
+        let observed = Observed::begin(Side::Server, &parent, Arc::clone(&method), self.policy.meters.clone());
+        let outcome = self.guarded(&method, inner, request).with_context(observed.context()).await;
         match outcome {
-            Ok((_, response)) => response,
-            Err(status) => status.into_http(),
+            Ok((code, response)) => {
+                observed.conclude(code, status::message_in(response.headers()).unwrap_or_default());
+                response
+            }
+            Err(status) => {
+                observed.conclude(status.code(), status.message());
+                status.into_http()
+            }
         }
     }
 
@@ -161,30 +154,4 @@ impl Shared {
         let code = body.trailers().and_then(status::code_in).unwrap_or(Code::Unknown);
         Ok((code, Response::from_parts(parts, Body::new(body))))
     }
-}
-
-/// Writes the outcome on the SERVER span. What the caller got wrong is no error of the server.
-fn conclude(context: &Context, code: Code, message: &str) {
-    let span = context.span();
-    if !span.is_recording() {
-        return;
-    }
-    span.set_attribute(KeyValue::new("rpc.response.status_code", status::code_name(code)));
-    if is_servers_fault(code) {
-        span.set_attribute(KeyValue::new("error.type", status::code_name(code)));
-        span.set_status(SpanStatus::error(message.to_owned()));
-    }
-}
-
-/// By the semantic conventions for gRPC servers.
-fn is_servers_fault(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss
-    )
 }

@@ -42,6 +42,7 @@ struct Instruments {
     rejections: Counter<u64>,
     calls: Counter<u64>,
     picks: Counter<u64>,
+    limited: Counter<u64>,
 }
 
 struct Rpc {
@@ -89,6 +90,7 @@ impl Meters {
             rejections: counter(word::BREAKER_REJECTIONS),
             calls: counter(word::BREAKER_CALLS),
             picks: counter(word::P2C_PICKS),
+            limited: counter(word::LIMITER_REJECTIONS),
             meter,
         };
         Self { inner: Arc::new(inner) }
@@ -125,6 +127,19 @@ impl Meters {
             KeyValue::new("http.response.status_code", i64::from(status)),
         ];
         self.inner.http_seconds.record(elapsed.as_secs_f64(), &conventions);
+    }
+
+    /// Creates the counter of a limit at zero.
+    pub fn register_limiter(&self, limiter: &'static str) {
+        self.inner.limited.add(0, &[KeyValue::new(word::LIMITER_NAME, limiter)]);
+    }
+
+    /// Counts a refusal by a limit, and makes it an event of the current span; `key` is what the limit counts by.
+    pub fn limiter_rejected(&self, limiter: &'static str, key: &'static str) {
+        self.inner.limited.add(1, &[KeyValue::new(word::LIMITER_NAME, limiter)]);
+        super::span::event(word::LIMITER_REJECT, || {
+            vec![KeyValue::new(word::LIMITER_NAME, limiter), KeyValue::new(word::LIMITER_KEY, key)]
+        });
     }
 
     /// Creates the counters of an RPC method at zero: OK, and what a failing dependency answers.
