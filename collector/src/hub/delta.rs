@@ -2,7 +2,7 @@
 
 use collector_api::console::{Delta, ReceiverStats, StoreStats};
 
-use super::Hub;
+use super::{Hub, locked};
 use crate::rollup::SECOND_NS;
 use crate::rollup::seconds::KEEP_S;
 
@@ -48,7 +48,15 @@ impl Hub {
     pub fn store_stats(&self) -> StoreStats {
         let mut stats = self.traces.stats();
         let unnamed = self.receiver.get().map_or(0, |stats| stats.overflowed_names());
-        stats.overflowed_names = unnamed + self.state().rollup.overflowed_names();
+        let metrics = locked(&self.metrics).stats();
+        let state = self.state();
+        stats.overflowed_names = unnamed + state.rollup.overflowed_names();
+        stats.misdated_spans = state.rollup.misdated();
+        stats.unawaited_calls = state.rollup.hops_dropped();
+        stats.dropped_seconds = state.rollup.dropped_seconds();
+        stats.dropped_events = state.events.dropped();
+        stats.metric_series = metrics.series as u64;
+        stats.refused_points = metrics.refused_series + metrics.out_of_order + metrics.from_future + metrics.trimmed;
         stats
     }
 }

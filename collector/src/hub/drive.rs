@@ -79,7 +79,11 @@ impl Hub {
     /// The end of a finished run, once it has settled.
     pub fn run_settled(&self, run_id: &str) -> Option<RunSettled> {
         let now_ns = self.now_ns();
-        if !self.state().runs.is_settled(run_id, now_ns) {
+        let is_settled = {
+            let state = self.state();
+            state.runs.is_settled(run_id, now_ns, |finish_ns| state.rollup.has_exported_since(finish_ns, now_ns))
+        };
+        if !is_settled {
             return None;
         }
         locked(&self.commands).remove(run_id);

@@ -77,6 +77,7 @@ impl Row {
 pub struct Breakers {
     rows: BTreeMap<BreakerKey, Row>,
     guards: HashMap<(Arc<str>, Arc<str>), Vec<BreakerKey>>,
+    exports: HashMap<Arc<str>, u64>,
     overflowed: u64,
 }
 
@@ -95,6 +96,8 @@ impl Breakers {
     pub fn observe_point(&mut self, point: &MetricPoint, since_ns: u64, book: &mut Book<'_>) {
         let Some(value) = point.number().filter(|_| point.name.starts_with("breaker.")) else { return };
         let Some(key) = key_of(&point.resource.instance, |word| point.get(word)) else { return };
+        let exported = self.exports.entry(key.caller.clone()).or_default();
+        *exported = point.time_ns.max(*exported);
         let Some(row) = self.row(&key, false) else { return };
         let second = point.time_ns / 1_000_000_000;
         let start = point.start_ns;
@@ -152,6 +155,7 @@ impl Breakers {
 
     /// Ends episodes whose breakers fell silent.
     pub fn tick(&mut self, now_ns: u64, book: &mut Book<'_>) {
+        self.exports.retain(|_, at| at.saturating_add(SILENCE_NS) >= now_ns);
         for (key, row) in &mut self.rows {
             let silence = if row.is_foreign { FOREIGN_CALM_NS } else { SILENCE_NS };
             let step = row.episode.tick(now_ns, silence);
@@ -180,6 +184,11 @@ impl Breakers {
             }
         }
         rows.into_values().collect()
+    }
+
+    /// Whether every process that holds breakers has exported since `since_ns`, except those silent for too long.
+    pub fn has_exported_since(&self, since_ns: u64, now_ns: u64) -> bool {
+        self.exports.values().all(|at| *at >= since_ns || at.saturating_add(SILENCE_NS) < now_ns)
     }
 
     /// Rejections since the start by place, from the processes' own counters and foreign spans.

@@ -15,6 +15,7 @@ pub mod hops;
 pub mod metrics;
 pub mod names;
 pub mod operations;
+pub mod refusals;
 pub mod seconds;
 pub mod window;
 
@@ -32,6 +33,7 @@ use self::graph::Graph;
 use self::hops::{HOP_LIMIT, Hop, Hops};
 use self::names::{Bounded, other};
 use self::operations::Operations;
+use self::refusals::Refusals;
 use self::seconds::{KEEP_S, Seconds};
 use crate::events::EventLog;
 use crate::model::{Kind, MetricPoint, Span, Value};
@@ -60,6 +62,7 @@ pub struct Rollup {
     hops: Hops,
     balance: Balance,
     breakers: Breakers,
+    refusals: Refusals,
     lost: HashMap<Arc<str>, (Counter, u64)>,
     misdated: u64,
 }
@@ -77,6 +80,7 @@ impl Rollup {
             hops: Hops::new(HOP_LIMIT),
             balance: Balance::default(),
             breakers: Breakers::default(),
+            refusals: Refusals::default(),
             lost: HashMap::new(),
             misdated: 0,
         }
@@ -102,6 +106,7 @@ impl Rollup {
         }
         if !span.events.is_empty() {
             Balance::observe_span(&mut self.seconds, &self.directory, span, second, version);
+            self.refusals.observe(span, events, version);
         }
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.observe_span(span, second, &mut book);
@@ -123,6 +128,7 @@ impl Rollup {
     pub fn tick(&mut self, now_ns: u64, events: &mut EventLog, version: u64) {
         self.seconds.age(now_ns / SECOND_NS);
         self.balance.age(now_ns);
+        self.refusals.tick(now_ns, events, version);
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.tick(now_ns, &mut book);
     }
@@ -159,6 +165,11 @@ impl Rollup {
         self.breakers.list(&self.seconds, now_s, window_s)
     }
 
+    /// Whether every process that holds breakers and is alive has exported its counters since `since_ns`.
+    pub fn has_exported_since(&self, since_ns: u64, now_ns: u64) -> bool {
+        self.breakers.has_exported_since(since_ns, now_ns)
+    }
+
     /// Rejections since the start by place.
     pub fn rejections_by_place(&self) -> std::collections::BTreeMap<String, u64> {
         self.breakers.rejections_by_place()
@@ -185,6 +196,12 @@ impl Rollup {
             + self.graph.overflowed()
             + self.balance.overflowed()
             + self.breakers.overflowed()
+            + self.refusals.overflowed()
+    }
+
+    /// Seconds that went before their hour because others needed the room.
+    pub fn dropped_seconds(&self) -> u64 {
+        self.seconds.dropped()
     }
 
     /// Spans whose end lay more than an hour back or in the future, counted in the second of their arrival.

@@ -190,8 +190,8 @@ impl Runs {
     }
 
     /// Whether a finished run has settled; also true when it is not active any more.
-    pub fn is_settled(&self, run_id: &str, now_ns: u64) -> bool {
-        self.get(run_id).is_none_or(|run| !run.is_active() || run.is_settled(now_ns))
+    pub fn is_settled(&self, run_id: &str, now_ns: u64, has_exported_since: impl Fn(u64) -> bool) -> bool {
+        self.get(run_id).is_none_or(|run| !run.is_active() || run.is_settled(now_ns, has_exported_since))
     }
 
     /// Ends a settled run and tells what it was.

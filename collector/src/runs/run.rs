@@ -7,9 +7,6 @@ use collector_api::console::{self, RunFinish, RunStart};
 use super::cohort::Cohorts;
 use super::join::JoinState;
 
-/// Processes export once a second: a settling run waits this long for their last counters.
-const LAST_EXPORT_NS: u64 = 1_300_000_000;
-
 /// Used when a run does not say how long it may settle.
 const SETTLE_LIMIT_NS: u64 = 15_000_000_000;
 
@@ -112,12 +109,13 @@ impl RunState {
         self.finish = Some(Finish { at_ns: now_ns, limit_ns });
     }
 
-    /// Whether every sampled request met its trace and was analysed, or the time for that is over.
-    pub fn is_settled(&self, now_ns: u64) -> bool {
+    /// Whether every sampled request met its trace and was analysed and all counters were exported since the last
+    /// request, or the time for that is over. `has_exported_since` is asked with the time of the finish.
+    pub fn is_settled(&self, now_ns: u64, has_exported_since: impl Fn(u64) -> bool) -> bool {
         let Some(finish) = self.finish else { return false };
-        let waited_ns = now_ns.saturating_sub(finish.at_ns);
         let is_quiet = self.join.waiting() == 0 && self.cohorts.count() >= self.join.met_count();
-        waited_ns >= finish.limit_ns || (is_quiet && waited_ns >= LAST_EXPORT_NS)
+        let waited_ns = now_ns.saturating_sub(finish.at_ns);
+        waited_ns >= finish.limit_ns || (is_quiet && has_exported_since(finish.at_ns))
     }
 
     /// Nanoseconds since the run finished; 0 before.

@@ -16,9 +16,9 @@ fn pick(number: u64, chosen: usize, other: usize, other_ewma_ns: i64, latency_ns
         attribute("b.target", ADDRESSES[chosen].0),
         attribute("b.ewma_ns", 1_i64),
         attribute("chosen", ADDRESSES[chosen].0),
-        attribute("forced", number % 10 == 0),
+        attribute("forced", number.is_multiple_of(10)),
     ];
-    span("gateway", "mall.pay.Pay/InitiatePayment", Kind::Client, number, number + 1, 0, at, at + latency_ns)
+    span("gateway", "mall.pay.Pay/InitiatePayment", Kind::Client, number, number + 1, 0, at..at + latency_ns)
         .event("p2c.pick", at, attributes)
 }
 

@@ -27,7 +27,7 @@ fn export(at: u64, ok: f64, failed: f64, rejected: f64, trips: f64, ratio: f64) 
 }
 
 fn call(number: u64, at: u64) -> SpanText {
-    span("gateway", "mall.pay.Pay/InitiatePayment", Kind::Client, number, number + 1, 0, at - MS, at)
+    span("gateway", "mall.pay.Pay/InitiatePayment", Kind::Client, number, number + 1, 0, at - MS..at)
         .with("rpc.system.name", "grpc")
 }
 
@@ -131,7 +131,7 @@ fn lanes_and_ledger_count_the_same_calls() {
 fn stock_go_zero_is_recognised_by_its_spans() {
     let stage = Stage::new(1 << 20);
     let rejected = |number: u64, at: u64| {
-        span("order-api", "pay.Pay/Create", Kind::Client, number, number + 1, 0, at, at)
+        span("order-api", "pay.Pay/Create", Kind::Client, number, number + 1, 0, at..at)
             .with("rpc.system.name", "grpc")
             .failed("circuit breaker is open")
     };

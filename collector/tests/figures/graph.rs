@@ -10,10 +10,10 @@ use crate::stage::{MS, S, SpanText, Stage, span};
 fn call(number: u64) -> [SpanText; 3] {
     let id = 10 * number + 1;
     [
-        span("gateway", "mall.pay.Pay/InitiatePayment", Kind::Client, number, id, 0, 0, 20 * MS)
+        span("gateway", "mall.pay.Pay/InitiatePayment", Kind::Client, number, id, 0, 0..20 * MS)
             .with("rpc.system.name", "grpc"),
-        span("pay-rpc/1", "mall.pay.Pay/InitiatePayment", Kind::Server, number, id + 1, id, 0, 15 * MS),
-        span("pay-rpc/1", "INSERT payments", Kind::Client, number, id + 2, id + 1, 0, 5 * MS)
+        span("pay-rpc/1", "mall.pay.Pay/InitiatePayment", Kind::Server, number, id + 1, id, 0..15 * MS),
+        span("pay-rpc/1", "INSERT payments", Kind::Client, number, id + 2, id + 1, 0..5 * MS)
             .with("db.system.name", "sqlite")
             .with("db.namespace", "pay"),
     ]
@@ -39,7 +39,7 @@ proptest! {
 #[test]
 fn the_slowest_trace_of_an_operation_is_its_exemplar() {
     let stage = Stage::new(1 << 20);
-    stage.send((1..=5_u64).map(|number| span("shop", "GET /", Kind::Server, number, number, 0, 0, number * MS)));
+    stage.send((1..=5_u64).map(|number| span("shop", "GET /", Kind::Server, number, number, 0, 0..number * MS)));
     stage.at(S);
     let operations = stage.hub.services(0, 10).operations;
     assert_eq!(operations.len(), 1);

@@ -4,5 +4,6 @@ mod balance;
 mod breakers;
 mod graph;
 mod red;
+mod refusals;
 mod runs;
 mod stage;

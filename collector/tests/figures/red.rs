@@ -27,14 +27,14 @@ fn red_is_exact_while_the_store_evicts() {
     for number in 0..4_000_u64 {
         let at = number * MS;
         let mut root =
-            span("gateway", "POST /api/order/create", Kind::Server, number, 2 * number + 1, 0, at, at + 5 * MS);
-        if number % 7 == 0 {
+            span("gateway", "POST /api/order/create", Kind::Server, number, 2 * number + 1, 0, at..at + 5 * MS);
+        if number.is_multiple_of(7) {
             root = root.failed("no");
             failures += 1;
         }
         stage.send([root]);
         all += 1;
-        if number % 500 == 0 {
+        if number.is_multiple_of(500) {
             stage.at(at);
         }
     }
@@ -52,7 +52,7 @@ fn red_is_exact_while_the_store_evicts() {
 fn a_span_that_is_sent_again_counts_once() {
     let stage = Stage::new(1 << 20);
     for _ in 0..3 {
-        stage.send([span("gateway", "GET /", Kind::Server, 1, 1, 0, 0, MS)]);
+        stage.send([span("gateway", "GET /", Kind::Server, 1, 1, 0, 0..MS)]);
     }
     stage.at(S);
     let delta = stage.hub.delta(0, 0);
@@ -64,7 +64,7 @@ fn a_span_that_is_sent_again_counts_once() {
 fn a_broken_clock_counts_in_the_second_of_arrival() {
     let stage = Stage::new(1 << 20);
     stage.at(10 * S);
-    stage.send([span("gateway", "GET /", Kind::Server, 1, 1, 0, 900 * S, 901 * S)]);
+    stage.send([span("gateway", "GET /", Kind::Server, 1, 1, 0, 900 * S..901 * S)]);
     stage.at(11 * S);
     let delta = stage.hub.delta(0, 0);
     let seconds: Vec<u64> = delta.seconds.iter().map(|second| second.unix_s - crate::stage::T0 / S).collect();
@@ -76,14 +76,14 @@ fn entry_latency_runs_from_the_intended_start() {
     let stage = Stage::new(1 << 20);
     let intended = (crate::stage::T0 + S) as i64;
     let request = |number: u64, outcome: &str| {
-        span("loadgen", "POST /api/order/create", Kind::Client, number, number, 0, S + 40 * MS, S + 100 * MS)
+        span("loadgen", "POST /api/order/create", Kind::Client, number, number, 0, S + 40 * MS..S + 100 * MS)
             .with("mall.run.id", "r1")
             .with("mall.intended_unix_ns", intended)
             .with("mall.outcome", outcome)
     };
     stage.send([request(1, "ok"), request(2, "timeout")]);
     // A root of its own while a load runs, such as a payment's callback, is background.
-    stage.send([span("pay-rpc/1", "callback", Kind::Internal, 9, 9, 0, S, S + MS)]);
+    stage.send([span("pay-rpc/1", "callback", Kind::Internal, 9, 9, 0, S..S + MS)]);
     stage.at(2 * S);
     let delta = stage.hub.delta(0, 0);
     let second = delta.seconds.first().expect("a second");
@@ -99,9 +99,9 @@ fn entry_latency_runs_from_the_intended_start() {
 fn without_a_load_tool_the_roots_of_traces_are_the_entry() {
     let stage = Stage::new(1 << 20);
     stage.send([
-        span("shop", "GET /", Kind::Server, 1, 1, 0, 0, 30 * MS),
-        span("shop", "SELECT users", Kind::Client, 1, 2, 1, 0, 20 * MS).with("db.system.name", "mysql"),
-        span("shop", "SELECT outbox", Kind::Client, 2, 3, 0, 0, 20 * MS).with("db.system.name", "mysql"),
+        span("shop", "GET /", Kind::Server, 1, 1, 0, 0..30 * MS),
+        span("shop", "SELECT users", Kind::Client, 1, 2, 1, 0..20 * MS).with("db.system.name", "mysql"),
+        span("shop", "SELECT outbox", Kind::Client, 2, 3, 0, 0..20 * MS).with("db.system.name", "mysql"),
     ]);
     stage.at(S);
     let delta = stage.hub.delta(0, 0);

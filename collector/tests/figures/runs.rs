@@ -15,11 +15,11 @@ fn request(number: u64, at: u64, latency: u64) -> [SpanText; 2] {
     let id = 10 * number + 1;
     let intended = (T0 + at) as i64;
     [
-        span("loadgen", "POST /api/order/create", Kind::Client, number, id, 0, at + MS, at + latency)
+        span("loadgen", "POST /api/order/create", Kind::Client, number, id, 0, at + MS..at + latency)
             .with("mall.run.id", "r1")
             .with("mall.intended_unix_ns", intended)
             .with("mall.outcome", "ok"),
-        span("gateway", "POST /api/order/create", Kind::Server, number, id + 1, id, at + 2 * MS, at + latency - MS),
+        span("gateway", "POST /api/order/create", Kind::Server, number, id + 1, id, at + 2 * MS..at + latency - MS),
     ]
 }
 
@@ -36,10 +36,10 @@ fn a_run_settles_once_every_request_met_its_trace_and_was_analysed() {
     for number in 0..100_u64 {
         stage.send(request(number, number * 10 * MS, if number < 99 { 20 * MS } else { 400 * MS }));
     }
-    stage.at(2 * S);
+    stage.at(S / 2);
     sampled(&stage, 100);
     stage.hub.run_finish("r1", &RunFinish { sampled: 100, settle_limit_ns: 10 * S, ..RunFinish::default() });
-    assert!(stage.hub.run_settled("r1").is_none(), "traces are not quiet and counters not exported yet");
+    assert!(stage.hub.run_settled("r1").is_none(), "the traces are not quiet yet");
     stage.at(4 * S);
     let settled = stage.hub.run_settled("r1").expect("settled");
     let join = settled.join.expect("a join");
@@ -82,7 +82,7 @@ fn missing_traces_are_told_with_why_after_the_limit() {
 fn a_refused_connection_is_outside_the_join() {
     let stage = Stage::new(1 << 20);
     let _commands = stage.hub.run_start(&start("r1"));
-    stage.send([span("loadgen", "POST /", Kind::Client, 1, 1, 0, 0, MS)
+    stage.send([span("loadgen", "POST /", Kind::Client, 1, 1, 0, 0..MS)
         .with("mall.run.id", "r1")
         .with("mall.outcome", "connect")
         .failed("connection refused")]);
@@ -102,6 +102,23 @@ fn rejections_of_a_run_are_those_of_its_time() {
     stage.at(3 * S);
     let settled = stage.hub.run_settled("r1").expect("settled");
     assert_eq!(settled.rejections_by_place.get("client"), Some(&9));
+}
+
+#[test]
+fn a_run_waits_for_the_last_counters_of_every_process() {
+    let stage = Stage::new(1 << 20);
+    let labels = || vec![attribute("breaker.place", "server"), attribute("breaker.name", "pay")];
+    let export = |instance: &str, at: u64| counter(instance, "breaker.rejections", labels(), at, 1.0);
+    let _commands = stage.hub.run_start(&start("r1"));
+    stage.at(2 * S);
+    stage.send_points([export("pay-rpc/1", 2 * S), export("pay-rpc/2", 2 * S)]);
+    stage.at(2 * S + 100 * MS);
+    stage.hub.run_finish("r1", &RunFinish { settle_limit_ns: 30 * S, ..RunFinish::default() });
+    stage.send_points([export("pay-rpc/1", 3 * S)]);
+    stage.at(3 * S);
+    assert!(stage.hub.run_settled("r1").is_none(), "pay-rpc/2 has not exported since the last request");
+    stage.at(13 * S);
+    assert!(stage.hub.run_settled("r1").is_some(), "a process that is gone is not waited for");
 }
 
 #[test]

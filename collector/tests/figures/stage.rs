@@ -1,5 +1,6 @@
 //! A hub under a clock that the test moves, and telemetry in a few words.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -101,24 +102,15 @@ impl From<bool> for Text {
 pub struct SpanText(Span);
 
 /// A span of a process; `parent` 0 makes it a root. Times are offsets from [`T0`].
-pub fn span(
-    instance: &str,
-    name: &str,
-    kind: Kind,
-    trace: u64,
-    id: u64,
-    parent: u64,
-    from_ns: u64,
-    to_ns: u64,
-) -> SpanText {
+pub fn span(instance: &str, name: &str, kind: Kind, trace: u64, id: u64, parent: u64, time: Range<u64>) -> SpanText {
     SpanText(Span {
         trace_id: trace_id(trace),
         span_id: span_id(id),
         parent_id: SpanId::from_u64(parent),
         name: name.into(),
         kind,
-        start_ns: T0 + from_ns,
-        end_ns: T0 + to_ns,
+        start_ns: T0 + time.start,
+        end_ns: T0 + time.end,
         status: Status::Unset,
         status_message: "".into(),
         attributes: Vec::new(),
