@@ -1,0 +1,143 @@
+//! What coincided with a moment, and where the time or the failures are.
+
+use collector_api::console as wire;
+
+use crate::fmt;
+use crate::model::data::{Data, SECOND_NS};
+use crate::model::seconds::ratio;
+
+/// Seconds that an effect may trail a fault, a restart or a change of load.
+const TRAIL_S: u64 = 6;
+
+/// A fault in words: `latency pay-rpc/1`.
+pub fn fault_label(event: &wire::Event) -> String {
+    let kind = event.fields.get("kind").or_else(|| event.fields.get("fault.kind"));
+    let target = if event.target.is_empty() { &event.service } else { &event.target };
+    match kind {
+        Some(kind) => format!("{kind} {target}").trim_end().to_owned(),
+        None => event.detail.split_whitespace().take(2).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// The event that began with a second, in words; a fault is named before anything else.
+pub fn coincidence(data: &Data, second: u64) -> Option<String> {
+    let began = |event: &&wire::Event| {
+        let begin = event.begins_unix_ns / SECOND_NS;
+        begin <= second + 1 && begin + TRAIL_S >= second
+    };
+    let last_of =
+        |kinds: &[&str]| data.events.values().filter(|event| kinds.contains(&event.kind.as_str())).filter(began).last();
+    if let Some(fault) = last_of(&["fault"]) {
+        return Some(format!("when fault '{}' began (injected)", fault_label(fault)));
+    }
+    let event = last_of(&["restart", "scale"]).or_else(|| last_of(&["load"]))?;
+    let what = if event.detail.is_empty() { format!("{} {}", event.kind, event.target) } else { event.detail.clone() };
+    Some(format!("when {}: {}", event.kind, what.trim()))
+}
+
+/// The event that ended with a second, in words.
+pub fn ended(data: &Data, second: u64) -> Option<String> {
+    let fault = data
+        .events_of(&["fault"])
+        .filter(|event| {
+            let end = event.ends_unix_ns / SECOND_NS;
+            event.ends_unix_ns <= data.now_ns && end <= second + 2 && end + 2 * TRAIL_S >= second
+        })
+        .last()?;
+    Some(format!("after fault '{}' ended", fault_label(fault)))
+}
+
+/// The largest share of the slowest requests' time, when it is large enough to be called the cause's place.
+pub fn slowest(data: &Data) -> Option<String> {
+    let cohort = data.cause.as_ref().filter(|cohort| cohort.count > 0)?;
+    let mut places: Vec<(&str, u64)> = Vec::new();
+    for segment in &cohort.segments {
+        let place = place_of(segment);
+        match places.iter_mut().find(|(name, _)| *name == place) {
+            Some((_, sum)) => *sum += segment.sum_ns,
+            None => places.push((place, segment.sum_ns)),
+        }
+    }
+    let (place, sum) = places.into_iter().max_by_key(|(_, sum)| *sum)?;
+    let share = ratio(sum, cohort.sum_ns);
+    (share >= 0.3).then(|| format!("{} of the slowest 1 % is {place}", fmt::percent(share)))
+}
+
+/// Where a segment was: the replica, else the service, else its kind.
+pub fn place_of(segment: &wire::Segment) -> &str {
+    [&segment.instance, &segment.service, &segment.kind]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .map_or("?", |name| name)
+}
+
+/// A replica that gets far from its fair share of picks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skew {
+    /// The replica.
+    pub instance: String,
+    /// Its share now.
+    pub share: f64,
+    /// One over the number of replicas.
+    pub fair: f64,
+    /// Its share in the twenty seconds before.
+    pub before: Option<f64>,
+}
+
+impl Skew {
+    /// `pay-rpc/1 share 33 -> 4 %`.
+    pub fn words(&self) -> String {
+        let from = self.before.unwrap_or(self.fair);
+        format!("{} gets {:.0} {ARROW} {} of picks", self.instance, from * 100.0, fmt::percent(self.share))
+    }
+}
+
+/// Between two values.
+pub const ARROW: &str = "->";
+
+/// The replica whose share of picks is furthest from fair, below half of it or above 1.3 times.
+pub fn skew(data: &Data, since_s: Option<u64>) -> Option<Skew> {
+    let picks = data.seconds.picks(data.window());
+    let before = since_s.map(|since| data.seconds.picks(since.saturating_sub(20)..=since.saturating_sub(1)));
+    let mut furthest: Option<(f64, Skew)> = None;
+    for (service, instances) in &picks {
+        let total: u64 = instances.values().sum();
+        if instances.len() < 2 || total < 30 {
+            continue;
+        }
+        let fair = 1.0 / instances.len() as f64;
+        for (instance, count) in instances {
+            let share = ratio(*count, total);
+            if share > fair * 0.5 && share < fair * 1.3 {
+                continue;
+            }
+            let distance = (share.max(0.001) / fair).ln().abs();
+            if furthest.as_ref().is_none_or(|(held, _)| distance > *held) {
+                let old = before.as_ref().and_then(|before| before.get(service)).and_then(|instances| {
+                    let total: u64 = instances.values().sum();
+                    (total > 0).then(|| ratio(instances.get(instance).copied().unwrap_or(0), total))
+                });
+                furthest = Some((distance, Skew { instance: instance.clone(), share, fair, before: old }));
+            }
+        }
+    }
+    furthest.map(|(_, skew)| skew)
+}
+
+/// The replica that holds most of its service's failures: its name and its failed share of its own calls.
+pub fn failing_replica(data: &Data) -> Option<(String, f64)> {
+    let mut worst: Option<(String, f64)> = None;
+    for (_, instances) in
+        data.seconds.services(data.window()).into_values().filter(|(_, instances)| instances.len() > 1)
+    {
+        let errors: u64 = instances.values().map(|red| red.errors).sum();
+        for (instance, red) in instances {
+            let own = ratio(red.errors, red.requests);
+            let is_alone = red.errors >= 3 && red.errors * 10 >= errors * 6;
+            if is_alone && worst.as_ref().is_none_or(|(_, held)| own > *held) {
+                worst = Some((instance, own));
+            }
+        }
+    }
+    worst
+}

@@ -1,0 +1,57 @@
+//! Where the slowest requests spent their time; the shares sum to a hundred.
+
+use collector_api::console::Cohort;
+
+use crate::fmt;
+use crate::model::Model;
+use crate::sentence;
+use crate::theme::Role;
+use crate::widget::bar;
+use crate::widget::pen::Pen;
+
+/// Parts of a cohort's time, largest first, at most `rows` of them: the rest is one part. Names, nanoseconds and whole
+/// percentages that sum to 100.
+pub fn parts(cohort: &Cohort, rows: usize) -> Vec<(String, u64, u32)> {
+    let mut parts: Vec<(String, u64)> = Vec::new();
+    for segment in &cohort.segments {
+        let place = sentence::place_of(segment);
+        let name = if place == segment.kind { place.to_owned() } else { format!("{place} {}", segment.kind) };
+        match parts.iter_mut().find(|(held, _)| *held == name) {
+            Some((_, sum)) => *sum += segment.sum_ns,
+            None => parts.push((name, segment.sum_ns)),
+        }
+    }
+    parts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    if parts.len() > rows && rows > 0 {
+        let rest = parts.split_off(rows - 1);
+        parts.push((format!("{} other parts", rest.len()), rest.iter().map(|(_, sum)| sum).sum()));
+    }
+    let shares = fmt::shares(&parts.iter().map(|(_, sum)| *sum).collect::<Vec<_>>());
+    parts.into_iter().zip(shares).map(|((name, sum), share)| (name, sum, share)).collect()
+}
+
+/// Draws the panel with its heading.
+pub fn draw(model: &Model, pen: &mut Pen<'_>) {
+    let width = pen.width();
+    pen.rule(0, "");
+    let Some(cohort) = model.data().cause.as_ref().filter(|cohort| cohort.count > 0) else {
+        pen.say(1, 0, " slowest 1 % ", Role::Heading);
+        pen.say(1, 1, "no complete traces in 10 s", Role::Quiet);
+        return;
+    };
+    let from = if width >= 40 { format!(", {} up", fmt::micros(cohort.from_us)) } else { String::new() };
+    pen.say(1, 0, &format!(" slowest 1 %, n={}{from}, is ", fmt::count(cohort.count)), Role::Heading);
+    let rows = usize::from(pen.height().saturating_sub(1)).min(8);
+    let name_width = width.saturating_sub(8 + 7).clamp(10, 30);
+    let bar_x = 8 + name_width + 1;
+    let bar_width = width.saturating_sub(bar_x + 1);
+    for (at, (name, _, share)) in parts(cohort, rows).into_iter().enumerate() {
+        let y = at as u16 + 1;
+        let role = if at == 0 { Role::Strong } else { Role::Text };
+        pen.figure(6, y, &format!("{share} %"), role);
+        let style = pen.theme.style(role);
+        pen.column(8, y, name_width, &name, style);
+        let bar_style = pen.theme.style(if at == 0 { Role::Accent } else { Role::Quiet });
+        bar::grow(pen, bar_x, y, bar_width, f64::from(share) / 100.0, bar_style);
+    }
+}

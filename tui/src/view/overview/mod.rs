@@ -1,0 +1,125 @@
+//! The overview: what changed, and why.
+
+mod cause;
+mod lanes;
+pub mod layout;
+mod map;
+mod readout;
+mod services;
+
+pub use lanes::state as alert_state;
+use ratatui::layout::Rect;
+
+use self::layout::Layout;
+use crate::fmt;
+use crate::model::Model;
+use crate::sentence::Tone;
+use crate::theme::Role;
+use crate::widget::pen::{Pen, text_width};
+
+/// Draws the overview.
+pub fn draw(model: &Model, pen: &mut Pen<'_>) {
+    let layout = layout::arrange(model, pen.width(), pen.height());
+    let width = pen.width();
+    sentence(model, &mut pen.part(layout.sentence));
+    ruler(model, &layout, &mut pen.part(layout.ruler));
+    for (lane, y) in &layout.lanes {
+        lanes::draw(model.data(), &layout, *lane, &mut pen.rows(*y, 1));
+    }
+    map::draw(model, &layout, &mut pen.part(Rect { x: 0, width, ..layout.map }));
+    services::draw(model, &mut pen.part(layout.services));
+    cause::draw(model, &mut pen.part(layout.cause));
+    events(model, &mut pen.part(layout.events));
+    readout::draw(model, &layout, &mut pen.part(layout.readout));
+}
+
+/// The sentence, broken between words.
+fn sentence(model: &Model, pen: &mut Pen<'_>) {
+    let sentence = &model.data().sentence;
+    let (glyph, role) = match sentence.tone {
+        Tone::Calm => (pen.theme.glyphs.dot, Role::Text),
+        Tone::Good => (pen.theme.glyphs.dot, Role::Good),
+        Tone::Warn => (pen.theme.glyphs.alarm, Role::Warn),
+        Tone::Error => (pen.theme.glyphs.error, Role::Error),
+    };
+    pen.say(1, 0, glyph, role);
+    let text_role = if sentence.tone == Tone::Calm { Role::Text } else { Role::Strong };
+    let room = pen.width().saturating_sub(4);
+    for (y, line) in wrap(&sentence.text(), room, usize::from(pen.height())).iter().enumerate() {
+        pen.say(3, y as u16, line, text_role);
+    }
+}
+
+/// Breaks a text between words into at most `rows` lines; the last takes the rest.
+pub fn wrap(text: &str, width: u16, rows: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let is_last = lines.len() >= rows;
+        let Some(line) = lines.last_mut() else { break };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if is_last || text_width(line) + 1 + text_width(word) <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+/// The time axis in words; with a cursor, its second.
+fn ruler(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
+    pen.rule(0, "");
+    let axis = layout.axis;
+    let begin = layout::LABEL;
+    if axis.columns > 34 {
+        pen.say(begin, 0, &format!("{} ", fmt::clock(axis.first_s())), Role::Heading);
+        let middle = " 1 column = 1 s ";
+        pen.say(begin + axis.columns / 2 - text_width(middle) / 2, 0, middle, Role::Heading);
+    }
+    let end = begin + axis.columns;
+    let style = pen.theme.style(Role::Heading);
+    pen.right(end, 0, &format!(" {}", fmt::clock(axis.head_s)), style);
+    pen.say(end + 2, 0, " last 10 s ", Role::Heading);
+    if let Some(column) = model.overview.cursor.and_then(|cursor| axis.column_of(cursor.unix_s)) {
+        let clock = fmt::clock(axis.second_at(column));
+        let x = (begin + column).saturating_sub(4).clamp(begin, end.saturating_sub(8).max(begin));
+        pen.say(x, 0, &clock, Role::Accent);
+    }
+}
+
+/// What happened, newest first, where the terminal is tall.
+fn events(model: &Model, pen: &mut Pen<'_>) {
+    if pen.height() < 3 {
+        return;
+    }
+    pen.rule(0, "events");
+    let data = model.data();
+    let rows = usize::from(pen.height() - 1);
+    for (at, event) in data.events.values().rev().take(rows).enumerate() {
+        let y = at as u16 + 1;
+        pen.say(1, y, &fmt::clock(event.begins_unix_ns / crate::model::data::SECOND_NS), Role::Quiet);
+        let role = match event.kind.as_str() {
+            "fault" => Role::Fault,
+            "load" => Role::Accent,
+            _ => Role::Warn,
+        };
+        pen.say(11, y, &event.kind, role);
+        let lasted = match (event.phase(), event.ends_unix_ns) {
+            (collector_api::console::EventPhase::Closed, ends) if ends > event.begins_unix_ns => {
+                format!("  lasted {}", fmt::nanos(ends - event.begins_unix_ns))
+            }
+            _ => String::new(),
+        };
+        pen.say(20, y, &format!("{}{lasted}", event.detail), Role::Text);
+    }
+    if data.events.is_empty() {
+        pen.say(
+            1,
+            1,
+            "nothing happened yet: faults, breaker episodes, restarts, alerts and stages of load appear here",
+            Role::Quiet,
+        );
+    }
+}
