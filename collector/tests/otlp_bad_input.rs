@@ -57,6 +57,9 @@ async fn undecodable_bodies_are_bad_requests() {
     assert_eq!(running.stats.snapshot().requests_refused, 2 * bodies.len() as u64);
 }
 
+/// Headers, body, and the code of the answer.
+type Case = (&'static [(&'static str, &'static str)], Vec<u8>, i32);
+
 #[tokio::test]
 async fn broken_frames_and_gzip_are_bad_requests() {
     let running = start(Limits::default()).await;
@@ -65,7 +68,7 @@ async fn broken_frames_and_gzip_are_bad_requests() {
     let lying = [&[0, 0xff, 0xff, 0xff, 0xff][..], &good].concat();
     let two = [frame(0, &good), frame(0, &good)].concat();
     let gzip_of_gzip = frame(1, &gzip(&zipped));
-    let cases: [(&[(&str, &str)], Vec<u8>, i32); 8] = [
+    let cases: [Case; 8] = [
         (&[], lying, INVALID_ARGUMENT),
         (&[], two, INVALID_ARGUMENT),
         (&[], frame(1, &zipped), INVALID_ARGUMENT),

@@ -147,10 +147,10 @@ impl Span {
     pub fn weight_bytes(&self) -> usize {
         fn attributes(list: &[Attribute]) -> usize {
             let text = |value: &Value| match value {
-                Value::Text(text) | Value::Json(text) => text.len(),
+                Value::Text(text) | Value::Json(text) => 16 + text.len(),
                 _ => 0,
             };
-            list.iter().map(|attribute| 48 + text(&attribute.value)).sum()
+            list.iter().map(|attribute| 44 + text(&attribute.value)).sum()
         }
         let events: usize = self.events.iter().map(|event| 56 + attributes(&event.attributes)).sum();
         let links: usize = self.links.iter().map(|link| 56 + attributes(&link.attributes)).sum();

@@ -27,9 +27,12 @@ const LARGE: usize = 1 << 20;
 
 /// Kinds of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub enum Signal {
+    /// Spans.
     Traces,
+    /// Points of metrics.
     Metrics,
+    /// Log records.
     Logs,
 }
 

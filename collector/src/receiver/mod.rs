@@ -24,6 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 
+pub use handler::Signal;
 pub use limits::Limits;
 pub use server::{BindError, Receiver};
 pub use stats::Stats;

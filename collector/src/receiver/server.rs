@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -15,8 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
-use super::handler::Handler;
+use super::body::Compression;
+use super::handler::{Handler, Signal};
 use super::watch::{Pulse, Watched};
 use super::{Limits, ReplyBody, Sink, Stats, grpc, http as otlp_http};
 
@@ -69,6 +72,19 @@ impl Receiver {
     /// The counters, also after [`Receiver::serve`] took the receiver.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.handler.stats)
+    }
+
+    /// Takes in the bytes of an uncompressed request on the caller's thread, as if they had come over a port: for replay
+    /// and for benches. The answer is the encoded `Export…ServiceResponse`.
+    pub fn take_in(&self, signal: Signal, body: Bytes) -> Result<Bytes, Status> {
+        let mut reservation = self.handler.in_flight.reserve();
+        let taken = reservation
+            .grow(body.len())
+            .and_then(|()| self.handler.take_in(signal, Compression::None, body, reservation));
+        taken.map(Bytes::from).map_err(|refusal| {
+            self.handler.stats.refuse_request(refusal.reason(), &refusal.to_string());
+            refusal.status(&self.handler.limits)
+        })
     }
 
     /// Serves both ports until `stop`; then open requests get [`Limits::drain_timeout`] to finish. When this returns,

@@ -36,10 +36,10 @@ struct Ring {
 /// Estimated bytes of a record.
 fn weight(record: &LogRecord) -> usize {
     let text = |value: &Value| match value {
-        Value::Text(text) | Value::Json(text) => text.len(),
+        Value::Text(text) | Value::Json(text) => 16 + text.len(),
         _ => 0,
     };
-    let attributes: usize = record.attributes.iter().map(|attribute| 48 + text(&attribute.value)).sum();
+    let attributes: usize = record.attributes.iter().map(|attribute| 44 + text(&attribute.value)).sum();
     176 + record.body.len() + attributes
 }
 
