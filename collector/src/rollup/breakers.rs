@@ -17,7 +17,7 @@ use super::foreign;
 use super::seconds::Seconds;
 use super::window::Window;
 use crate::events::{EXEMPLAR_LIMIT, EventLog, NewEvent};
-use crate::model::{Kind, MetricPoint, Span, SpanEvent, TraceId, Value};
+use crate::model::{MetricPoint, Span, SpanEvent, TraceId, Value};
 
 /// Breakers that are told apart.
 const ROW_LIMIT: usize = 1_024;
@@ -146,9 +146,11 @@ impl Breakers {
         if !span.is_error() || is_rejected {
             return;
         }
-        if let Some(place) = foreign::rejected_at(span) {
+        // A process that exports its breakers needs no recognising; its spans may pass the same message on.
+        let is_silent = !self.exports.contains_key(&span.resource.instance);
+        if let Some(place) = foreign::rejected_at(span).filter(|_| is_silent) {
             self.foreign_rejection(span, place, second, book);
-        } else if matches!(span.kind, Kind::Client | Kind::Server) {
+        } else if foreign::is_breaker_failure(span) {
             self.failed(span, second);
         }
     }

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use super::cell::BreakerKey;
 use crate::model::{Kind, Span, Value};
 
+/// RPC statuses that a breaker counts as failures.
+const FAILURES: [&str; 6] =
+    ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
+
 /// What go-zero's breaker says when it refuses a call.
 const BREAKER_OPEN: &str = "circuit breaker is open";
 
 /// The place at which a foreign breaker refused this span's call.
 pub fn rejected_at(span: &Span) -> Option<&'static str> {
-    if !span.is_error() || !span.status_message.contains(BREAKER_OPEN) {
+    let is_rpc = span.get("rpc.system.name").is_some() || span.get("rpc.method").is_some();
+    if !is_rpc || !span.is_error() || !span.status_message.contains(BREAKER_OPEN) {
         return None;
     }
     match span.kind {
@@ -36,6 +41,18 @@ pub fn guards(key: &BreakerKey, span: &Span) -> bool {
         "server" => span.kind == Kind::Server && is_same(&key.name),
         "route" => span.kind == Kind::Server && key.name.replacen("://", " ", 1) == *span.name,
         _ => false,
+    }
+}
+
+/// Whether a breaker counts the call of a failed span as a failure: go-zero accepts business errors such as NOT_FOUND.
+pub fn is_breaker_failure(span: &Span) -> bool {
+    if !matches!(span.kind, Kind::Client | Kind::Server) {
+        return false;
+    }
+    match span.get("rpc.response.status_code") {
+        Some(Value::Text(code)) => FAILURES.contains(&&**code),
+        Some(code) => FAILURES.contains(&&*rpc_code_name(code.as_int())),
+        None => span.get("http.response.status_code").and_then(Value::as_int).is_none_or(|status| status >= 500),
     }
 }
 

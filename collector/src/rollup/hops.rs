@@ -164,3 +164,69 @@ fn edge_kind(span: &Span) -> &'static str {
         "http"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Resource, Status};
+
+    fn span(kind: Kind, trace: u128, id: u64, parent: u64) -> Span {
+        Span {
+            trace_id: TraceId::from_u128(trace).expect("not zero"),
+            span_id: SpanId::from_u64(id).expect("not zero"),
+            parent_id: SpanId::from_u64(parent),
+            name: "op".into(),
+            kind,
+            start_ns: 1,
+            end_ns: 2,
+            status: Status::Unset,
+            status_message: "".into(),
+            attributes: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+            resource: Arc::new(Resource {
+                service: "shop".into(),
+                instance: "shop".into(),
+                listen: None,
+                attributes: Vec::new(),
+            }),
+            scope: "".into(),
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+        }
+    }
+
+    #[test]
+    fn a_call_is_complete_with_its_second_side_whichever_that_is() {
+        let mut hops = Hops::new(8);
+        assert_eq!(hops.observe(&span(Kind::Client, 1, 1, 0), 0), None);
+        assert!(hops.observe(&span(Kind::Server, 1, 2, 1), 0).is_some());
+        assert_eq!(hops.observe(&span(Kind::Server, 2, 2, 1), 0), None);
+        assert!(hops.observe(&span(Kind::Client, 2, 1, 0), 0).is_some());
+        assert_eq!(hops.observe(&span(Kind::Server, 3, 2, 1), 0), None, "the same span id in another trace");
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_a_minute_or_beyond_the_limit() {
+        let mut hops = Hops::new(2);
+        for trace in 1..=3 {
+            hops.observe(&span(Kind::Client, trace, 1, 0), 0);
+        }
+        assert_eq!(hops.dropped(), 1);
+        assert_eq!(hops.observe(&span(Kind::Server, 1, 2, 1), HOP_WAIT_NS), None, "too late");
+        assert!(hops.callers.is_empty() && hops.callees.len() == 1);
+    }
+
+    #[test]
+    fn calls_that_met_leave_nothing_behind() {
+        let mut hops = Hops::new(4);
+        for trace in 1..=1_000 {
+            hops.observe(&span(Kind::Client, trace, 1, 0), 0);
+            assert!(hops.observe(&span(Kind::Server, trace, 2, 1), 0).is_some());
+        }
+        assert!(hops.callers.is_empty() && hops.callees.is_empty());
+        assert!(hops.expiry.len() <= 2, "the queue does not outgrow the maps");
+        assert_eq!(hops.dropped(), 0);
+    }
+}

@@ -96,13 +96,15 @@ impl Runs {
     pub fn phase(&mut self, run_id: &str, phase: &RunPhase, now_ns: u64, events: &mut EventLog, version: u64) {
         let Some(run) = self.active_mut(run_id) else { return };
         let is_new_phase = run.wire.phase != phase.phase;
+        let stage = |detail: &str| detail.split(',').next().unwrap_or_default().to_owned();
+        let is_new_stage = phase.phase == "running" && stage(&run.wire.detail) != stage(&phase.detail);
         run.changed = version;
         run.wire.phase.clone_from(&phase.phase);
         run.wire.detail.clone_from(&phase.detail);
         if phase.target_rate > 0.0 {
             run.wire.target_rate = phase.target_rate;
         }
-        if is_new_phase {
+        if is_new_phase || is_new_stage {
             events.point(
                 NewEvent {
                     kind: "load".into(),

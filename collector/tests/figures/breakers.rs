@@ -146,6 +146,29 @@ fn stock_go_zero_is_recognised_by_its_spans() {
 }
 
 #[test]
+fn a_message_that_a_process_with_breakers_of_its_own_passes_on_is_no_rejection() {
+    let stage = Stage::new(1 << 20);
+    stage.send_points(export(S, 10.0, 0.0, 4.0, 0.0, 0.0));
+    let passed_on = span("gateway", "mall.order.Order/Create", Kind::Server, 3, 3, 0, S..S + MS)
+        .with("rpc.system.name", "grpc")
+        .failed("circuit breaker is open");
+    stage.send([passed_on]);
+    stage.at(2 * S);
+    assert_eq!(stage.hub.breakers(0, 10).breakers.len(), 1);
+}
+
+#[test]
+fn business_errors_are_no_errors_behind_a_breaker() {
+    let stage = Stage::new(1 << 20);
+    stage.send_points(export(S, 10.0, 1.0, 0.0, 0.0, 0.0));
+    let failed = |number: u64, code: &str| call(number, S).with("rpc.response.status_code", code).failed("no");
+    stage.send([failed(1, "NOT_FOUND"), failed(2, "UNAVAILABLE")]);
+    stage.at(2 * S);
+    let errors = ledger(&stage, 10).last_errors;
+    assert_eq!(errors.into_iter().collect::<Vec<_>>(), [("UNAVAILABLE".to_owned(), 1)]);
+}
+
+#[test]
 fn our_own_rejections_are_not_counted_from_spans_as_well() {
     let stage = Stage::new(1 << 20);
     stage.send_points(export(S, 10.0, 0.0, 4.0, 0.0, 0.0));

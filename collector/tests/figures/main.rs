@@ -1,5 +1,6 @@
 //! What the hub counts, over a simulated clock and hand-made telemetry.
 
+mod alerts;
 mod balance;
 mod breakers;
 mod graph;

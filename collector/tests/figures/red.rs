@@ -109,3 +109,21 @@ fn without_a_load_tool_the_roots_of_traces_are_the_entry() {
     assert_eq!(entry.count.iter().sum::<u64>(), 1);
     assert_eq!(entry.max_us, 30_000);
 }
+
+#[test]
+fn instances_and_operations_beyond_the_bounds_are_counted_together() {
+    let stage = Stage::new(4 << 20);
+    for number in 0..2_600_u64 {
+        let instance = format!("shop/{number}");
+        stage.send([span(&instance, &format!("GET /{number}"), Kind::Server, number, number + 1, 0, 0..MS)]);
+    }
+    stage.at(S);
+    let delta = stage.hub.delta(0, 0);
+    let requests = requests(&delta.seconds);
+    assert_eq!(requests.len(), 513, "512 instances and the rest");
+    assert_eq!(requests.get("__other__"), Some(&(2_600 - 512, 0)));
+    let operations = stage.hub.services(0, 10).operations;
+    assert_eq!(operations.len(), 2_001);
+    assert_eq!(operations.iter().map(|operation| operation.requests).sum::<u64>(), 2_600);
+    assert_eq!(delta.store.expect("store figures").overflowed_names, (2_600 - 512) + (2_600 - 2_000));
+}

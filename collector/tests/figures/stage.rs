@@ -28,13 +28,13 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(store_bytes: usize) -> Self {
+        Self::with(HubOptions { store_bytes, ..HubOptions::default() })
+    }
+
+    pub fn with(options: HubOptions) -> Self {
         let clock = Arc::new(AtomicU64::new(T0));
         let reading = Arc::clone(&clock);
-        let options = HubOptions {
-            store_bytes,
-            clock: Arc::new(move || reading.load(Ordering::Relaxed)),
-            ..HubOptions::default()
-        };
+        let options = HubOptions { clock: Arc::new(move || reading.load(Ordering::Relaxed)), ..options };
         Self { hub: Hub::new(options), clock }
     }
 
