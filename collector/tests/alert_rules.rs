@@ -274,3 +274,35 @@ fn two_alerts_with_equal_labels_are_an_error_that_shows() {
         shop.evaluator.problems()
     );
 }
+
+#[test]
+fn more_alerts_than_are_kept_are_counted() {
+    let rules = "groups: [{name: g, interval: 1s, rules: [{alert: A, expr: 'g > 0'}]}]";
+    let mut evaluator = Evaluator::new(Rules::parse("x.yml", rules).expect("rules"));
+    let mut store = MetricStore::new(MetricLimits::default());
+    for round in 0..4_u64 {
+        for number in 0..900_u64 {
+            let name = (round * 900 + number).to_string();
+            let second = (round * 400) as f64;
+            let point = point("g", MetricKind::Gauge, &[("n", &name)], second, 1.0);
+            store.ingest(&point, point.time_ns);
+        }
+        evaluator.eval(BEGIN + round * 400 * SECOND, &store);
+    }
+    assert_eq!(evaluator.alerts().len(), 2_000);
+    assert_eq!(evaluator.problems(), ["A: 1600 resolved alerts were forgotten early"]);
+}
+
+#[test]
+fn numbers_may_stand_where_yaml_wants_text() {
+    let text = "groups: [{name: g, limit: 5, rules: [{alert: A, expr: 1 > bool 0, for: 0, labels: {level: 1}}]}]";
+    let rules = Rules::parse("x.yml", text).expect("rules");
+    assert_eq!(rules.refused, []);
+    assert_eq!(rules.groups[0].limit, 5);
+}
+
+#[test]
+fn expressions_are_shown_in_one_line() {
+    let rules = Rules::parse("mall.rules.yml", PRODUCTION).expect("rules");
+    assert!(Evaluator::new(rules).alerts().iter().all(|alert| !alert.expression.contains(['\n', '\t'])));
+}

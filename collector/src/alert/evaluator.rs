@@ -91,12 +91,17 @@ impl Evaluator {
         all
     }
 
-    /// Rules that cannot be used, and rules whose last evaluation failed, with why.
+    /// Rules that cannot be used, rules whose last evaluation failed, and rules with more alerts than are kept, with why.
     pub fn problems(&self) -> Vec<String> {
-        let standing = self.groups.iter().flat_map(|watched| watched.group.rules.iter().zip(&watched.rules));
-        let failed =
-            standing.filter_map(|(rule, standing)| Some(format!("{}: {}", rule.name, standing.error.as_ref()?)));
-        self.refused.iter().cloned().chain(failed).collect()
+        let mut problems = self.refused.clone();
+        for (rule, standing) in self.groups.iter().flat_map(|watched| watched.group.rules.iter().zip(&watched.rules)) {
+            problems.extend(standing.error.as_ref().map(|error| format!("{}: {error}", rule.name)));
+            let forgotten = standing.alerts.forgotten();
+            if forgotten > 0 {
+                problems.push(format!("{}: {forgotten} resolved alerts were forgotten early", rule.name));
+            }
+        }
+        problems
     }
 }
 

@@ -12,6 +12,8 @@ use crate::rollup::metrics::Labels;
 
 /// How long a resolved alert stays known.
 const RESOLVED_KEPT_NS: u64 = 900_000_000_000;
+/// Alerts of one rule that are known at a time; beyond it those that were resolved first are forgotten early.
+const MAX_KNOWN: usize = 2_000;
 
 /// One alert of a rule.
 #[derive(Debug, Clone)]
@@ -44,11 +46,17 @@ pub(super) struct Change {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Alerts {
     alerts: BTreeMap<Labels, Active>,
+    forgotten: u64,
 }
 
 impl Alerts {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Labels, &Active)> {
         self.alerts.iter()
+    }
+
+    /// Resolved alerts that were forgotten before their time.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// Takes in one evaluation and returns what changed.
@@ -76,7 +84,24 @@ impl Alerts {
             }
             is_kept
         });
+        self.forget();
         changes
+    }
+
+    /// Holds the bound on known alerts.
+    fn forget(&mut self) {
+        let excess = self.alerts.len().saturating_sub(MAX_KNOWN);
+        if excess == 0 {
+            return;
+        }
+        let resolved = self.alerts.iter().filter(|(_, alert)| alert.state == AlertState::Resolved);
+        let mut oldest: Vec<(u64, Labels)> =
+            resolved.map(|(labels, alert)| (alert.resolved_ns, labels.clone())).collect();
+        oldest.sort_unstable();
+        for (_, labels) in oldest.into_iter().take(excess) {
+            self.alerts.remove(&labels);
+            self.forgotten += 1;
+        }
     }
 
     fn read(&mut self, now_ns: u64, reading: Reading, for_ns: u64, changes: &mut Vec<Change>) {

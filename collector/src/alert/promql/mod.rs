@@ -81,10 +81,10 @@ impl Expression {
         }
         let root = promql_parser::parser::parse(text).map_err(ExpressionError::Syntax)?;
         check::check(&root).map_err(ExpressionError::Unsupported)?;
-        Ok(Self { text: text.trim().to_owned(), root })
+        Ok(Self { text: text.split_whitespace().collect::<Vec<_>>().join(" "), root })
     }
 
-    /// As it was written.
+    /// As it was written, in one line.
     pub fn text(&self) -> &str {
         &self.text
     }
