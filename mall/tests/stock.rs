@@ -1,0 +1,86 @@
+//! Stock is reserved with the order or not at all, whoever writes at the same time.
+
+mod shop;
+
+use std::collections::BTreeSet;
+
+use mall::order::{Line, OrderRepository, PlaceError, Placement, SqliteOrders};
+use mall::store::Database;
+use mall::telemetry::Meters;
+use mall::verify::{Verdict, check};
+use shop::Data;
+
+async fn orders(data: &Data) -> SqliteOrders {
+    SqliteOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
+}
+
+fn placement(key: &str, lines: &[(i64, i64)]) -> Placement {
+    let line = |&(product_id, quantity): &(i64, i64)| Line { product_id, quantity, price: 0 };
+    Placement {
+        user_id: 1,
+        idempotency_key: key.to_owned(),
+        lines: lines.iter().map(line).collect(),
+        trace_id: String::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writers_cannot_oversell() {
+    let data = Data::with_stock(10).await;
+    let writers = [orders(&data).await, orders(&data).await];
+    let mut attempts = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let writer = writers[number % 2].clone();
+        attempts.spawn(async move { writer.place(placement(&format!("k{number}"), &[(1, 1)])).await });
+    }
+    let (mut placed, mut short) = (BTreeSet::new(), 0);
+    while let Some(outcome) = attempts.join_next().await {
+        match outcome.expect("no panic") {
+            Ok(order) => assert!(placed.insert(order.order.id), "an id was given twice"),
+            Err(PlaceError::Short(1)) => short += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((placed.len(), short), (10, 30));
+    let snapshot = data.snapshot().await;
+    assert_eq!(snapshot.products[0].available, 0);
+    assert_eq!(check(&[], &snapshot).verdict, Verdict::True);
+}
+
+#[tokio::test]
+async fn a_short_line_reserves_nothing_of_the_others() {
+    let data = Data::with_stock(5).await;
+    let orders = orders(&data).await;
+    let outcome = orders.place(placement("k", &[(1, 5), (2, 6)])).await;
+    assert!(matches!(outcome, Err(PlaceError::Short(2))), "{outcome:?}");
+    let snapshot = data.snapshot().await;
+    assert!(snapshot.products.iter().all(|product| product.available == 5));
+    assert!(snapshot.orders.is_empty());
+    assert!(matches!(orders.place(placement("k", &[(99, 1)])).await, Err(PlaceError::NoProduct(99))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_key_is_one_order_whoever_asks() {
+    let data = Data::with_stock(100).await;
+    let writers = [orders(&data).await, orders(&data).await];
+    let mut attempts = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let writer = writers[number % 2].clone();
+        attempts.spawn(async move { writer.place(placement("same", &[(1, 2), (3, 1)])).await });
+    }
+    let outcomes: Vec<_> = attempts.join_all().await.into_iter().map(|outcome| outcome.expect("places")).collect();
+    assert_eq!(outcomes.iter().filter(|placed| !placed.replayed).count(), 1);
+    assert!(outcomes.windows(2).all(|pair| pair[0].order == pair[1].order), "every answer is the same order");
+    let snapshot = data.snapshot().await;
+    assert_eq!((snapshot.orders.len(), snapshot.products[0].available), (1, 98));
+}
+
+#[tokio::test]
+async fn a_key_cannot_order_something_else() {
+    let data = Data::with_stock(100).await;
+    let orders = orders(&data).await;
+    orders.place(placement("k", &[(1, 1)])).await.expect("places");
+    assert!(matches!(orders.place(placement("k", &[(1, 2)])).await, Err(PlaceError::KeyReused)));
+    let other_user = Placement { user_id: 2, ..placement("k", &[(1, 2)]) };
+    assert!(!orders.place(other_user).await.expect("a key is a user's own").replayed);
+}
