@@ -84,7 +84,7 @@ fn user(number: u32) -> SeedUser {
         id: i64::from(number),
         name: format!("{given} {number}"),
         mobile: (FIRST_MOBILE + u64::from(number)).to_string(),
-        vip: number % 10 == 0,
+        vip: number.is_multiple_of(10),
     }
 }
 

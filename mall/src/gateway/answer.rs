@@ -6,15 +6,16 @@ use serde::Serialize;
 /// A user.
 #[derive(Debug, Serialize)]
 pub(super) struct User {
-    pub(super) user_id: i64,
-    pub(super) name: String,
-    pub(super) mobile: String,
-    pub(super) vip: bool,
+    #[serde(rename = "user_id")]
+    id: i64,
+    name: String,
+    mobile: String,
+    vip: bool,
 }
 
 impl From<UserInfo> for User {
     fn from(info: UserInfo) -> Self {
-        Self { user_id: info.id, name: info.name, mobile: info.mobile, vip: info.vip }
+        Self { id: info.id, name: info.name, mobile: info.mobile, vip: info.vip }
     }
 }
 
@@ -69,7 +70,8 @@ impl From<OrderItem> for Item {
 /// An order.
 #[derive(Debug, Serialize)]
 pub(super) struct Order {
-    order_id: i64,
+    #[serde(rename = "order_id")]
+    id: i64,
     status: &'static str,
     /// Minor units.
     total: i64,
@@ -80,7 +82,7 @@ pub(super) struct Order {
 impl From<OrderInfo> for Order {
     fn from(info: OrderInfo) -> Self {
         Self {
-            order_id: info.id,
+            id: info.id,
             status: order_status(info.status()),
             total: info.total,
             created_unix_ms: info.created_unix_ms,
@@ -109,7 +111,8 @@ pub(super) struct Placed {
 /// A payment.
 #[derive(Debug, Serialize)]
 pub(super) struct Payment {
-    payment_id: i64,
+    #[serde(rename = "payment_id")]
+    id: i64,
     order_id: i64,
     /// Minor units.
     amount: i64,
@@ -119,7 +122,7 @@ pub(super) struct Payment {
 impl From<PaymentInfo> for Payment {
     fn from(info: PaymentInfo) -> Self {
         let status = payment_status(info.status());
-        Self { payment_id: info.id, order_id: info.order_id, amount: info.amount, status }
+        Self { id: info.id, order_id: info.order_id, amount: info.amount, status }
     }
 }
 

@@ -61,8 +61,8 @@ impl FromRequest<Gateway> for Raw {
         let most = gateway.max_bytes();
         let body = axum::body::to_bytes(request.into_body(), most).await;
         body.map(Self).map_err(|error| {
-            let is_too_large =
-                std::error::Error::source(&error).is_some_and(|inner| inner.is::<http_body_util::LengthLimitError>());
+            let cause = std::error::Error::source(&error);
+            let is_too_large = cause.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
             if is_too_large { too_large(most) } else { AppError::invalid("the body ended before it was complete") }
         })
     }

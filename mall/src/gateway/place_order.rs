@@ -128,5 +128,6 @@ async fn step<T>(
         }
         outcome
     };
-    span::in_span(name, SpanKind::Internal, attributes, work).await
+    // On the heap: nested by value, the futures of the steps would make one of 80 KiB, copied with each request.
+    span::in_span(name, SpanKind::Internal, attributes, Box::pin(work)).await
 }

@@ -98,7 +98,8 @@ impl Database {
                 KeyValue::new("db.query.summary", summary),
             ]
         };
-        span::in_span(summary, SpanKind::Client, attributes, work).await
+        // On the heap: a span's future holds its work by value, more than once.
+        span::in_span(summary, SpanKind::Client, attributes, Box::pin(work)).await
     }
 
     /// Closes the connections, writing the log of changes back into the file.

@@ -30,7 +30,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Data {
     pub folder: tempfile::TempDir,
     pub sources: DataSources,
-    pub data_id: String,
+    pub id: String,
 }
 
 impl Data {
@@ -38,8 +38,8 @@ impl Data {
     pub async fn with_stock(stock: i64) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let sources = DataSources::in_folder(folder.path());
-        let data_id = prepare(&sources, &Seed { users: 10, products: 5, stock }).await.expect("prepares");
-        Self { folder, sources, data_id }
+        let id = prepare(&sources, &Seed { users: 10, products: 5, stock }).await.expect("prepares");
+        Self { folder, sources, id }
     }
 
     /// What is stored now.

@@ -172,6 +172,11 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Every span, in the order in which they ended.
+    pub fn all(&self) -> Vec<SpanData> {
+        self.spans.lock().expect("not poisoned").clone()
+    }
+
     /// The spans of one trace, in the order in which they ended.
     pub fn of_trace(&self, trace_id: opentelemetry::TraceId) -> Vec<SpanData> {
         let spans = self.spans.lock().expect("not poisoned");
