@@ -19,8 +19,8 @@ use support::{Recorded, attribute, record_spans};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
-fn named<'a>(spans: &'a [SpanData], name: &str, kind: SpanKind) -> &'a SpanData {
-    let found = spans.iter().find(|span| span.name == name && span.span_kind == kind);
+fn named<'a>(spans: &'a [SpanData], name: &str, kind: &SpanKind) -> &'a SpanData {
+    let found = spans.iter().find(|span| span.name == name && span.span_kind == *kind);
     found.unwrap_or_else(|| panic!("no {kind:?} span {name} among {:?}", names(spans)))
 }
 
@@ -55,7 +55,7 @@ async fn an_order_is_one_trace_with_sibling_steps() {
     let order_id = answer.body["order_id"].to_string();
     let spans = spans_of(&recorded, TRACE);
 
-    let server = named(&spans, "POST /api/order/create", SpanKind::Server);
+    let server = named(&spans, "POST /api/order/create", &SpanKind::Server);
     assert_eq!(server.parent_span_id.to_string(), CALLER);
     assert_eq!(attribute(server, "http.route").as_deref(), Some("/api/order/create"));
     assert_eq!(attribute(server, "http.response.status_code").as_deref(), Some("200"));
@@ -75,14 +75,14 @@ async fn an_order_is_one_trace_with_sibling_steps() {
 
     for (step, method) in steps.iter().zip(["mall.User/GetUser", "mall.Order/CreateOrder", "mall.Pay/InitiatePayment"])
     {
-        let call = named(&spans, method, SpanKind::Client);
+        let call = named(&spans, method, &SpanKind::Client);
         assert_eq!(call.parent_span_id, step.span_context.span_id());
-        assert_eq!(named(&spans, method, SpanKind::Server).parent_span_id, call.span_context.span_id());
+        assert_eq!(named(&spans, method, &SpanKind::Server).parent_span_id, call.span_context.span_id());
     }
-    let insert = named(&spans, "INSERT orders", SpanKind::Client);
+    let insert = named(&spans, "INSERT orders", &SpanKind::Client);
     assert_eq!(attribute(insert, "db.system.name").as_deref(), Some("sqlite"));
     assert!(attribute(insert, "db.query.text").is_some_and(|text| text.contains("VALUES (?, ?, ?")));
-    let transaction = named(&spans, "TRANSACTION place order", SpanKind::Client);
+    let transaction = named(&spans, "TRANSACTION place order", &SpanKind::Client);
     assert_eq!(insert.parent_span_id, transaction.span_context.span_id());
     assert!(spans.iter().all(|span| span.parent_span_id != SpanId::INVALID), "no span of the trace is a root");
 }
@@ -96,7 +96,7 @@ async fn a_callback_has_its_own_trace_linked_to_the_order() {
     let token = shop.login(1).await;
     shop.wait_for_status(&token, answer.body["order_id"].as_i64().expect("an id"), "paid").await;
 
-    let asking = named(&spans_of(&recorded, ORDER), "mall.Pay/InitiatePayment", SpanKind::Server).clone();
+    let asking = named(&spans_of(&recorded, ORDER), "mall.Pay/InitiatePayment", &SpanKind::Server).clone();
     let asked = asking.span_context.span_id();
     let linked = |span: &SpanData| span.links.iter().any(|link| link.span_context.span_id() == asked);
     let whole = async {
@@ -110,12 +110,12 @@ async fn a_callback_has_its_own_trace_linked_to_the_order() {
         }
     };
     let spans = tokio::time::timeout(PATIENCE, whole).await.expect("the callback's trace completes");
-    let root = named(&spans, "provider callback", SpanKind::Consumer);
+    let root = named(&spans, "provider callback", &SpanKind::Consumer);
     assert_eq!(root.parent_span_id, SpanId::INVALID);
     assert_ne!(root.span_context.trace_id(), asking.span_context.trace_id());
-    let publish = named(&spans, "outbox publish", SpanKind::Producer);
+    let publish = named(&spans, "outbox publish", &SpanKind::Producer);
     assert_eq!(publish.parent_span_id, root.span_context.span_id());
-    let call = named(&spans, "mall.Order/ApplyEvent", SpanKind::Client);
+    let call = named(&spans, "mall.Order/ApplyEvent", &SpanKind::Client);
     assert_eq!(call.parent_span_id, publish.span_context.span_id());
     assert_eq!(names(&spans).iter().filter(|name| name.starts_with("TRANSACTION")).count(), 2);
 }
