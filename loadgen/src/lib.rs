@@ -11,14 +11,26 @@
 //! Invariants: `requests.ok + requests.failed = requests.sent`, the outcomes sum to `sent`, every `invoke` of the history
 //! has exactly one end, and every bounded queue counts what it lost.
 
+mod clock;
+mod data;
+mod drive;
 mod error;
 pub mod gate;
+mod history;
 mod hooks;
+mod host;
 mod options;
+mod outcome;
+mod pacer;
+mod pick;
+mod record;
 mod report;
 mod run;
 pub mod scenario;
+mod schedule;
+mod spans;
 mod template;
+mod worker;
 
 pub use error::LoadError;
 pub use hooks::{Faults, HookError, Hooks, PoolRow, Pools, ProcessSnapshot, Stack, StackSnapshot};

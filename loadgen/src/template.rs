@@ -67,6 +67,15 @@ impl fmt::Display for Variable {
     }
 }
 
+impl fmt::Display for Template {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => out.write_str(text),
+            Part::Variable(variable) => write!(out, "{{{{{variable}}}}}"),
+        })
+    }
+}
+
 impl Template {
     /// Reads a template. The error says what is wrong, in words.
     pub fn parse(text: &str) -> Result<Self, String> {

@@ -102,13 +102,15 @@ impl Gate {
     /// Whether an observed value passes. What was not observed does not.
     pub fn holds(&self, observed: Option<f64>) -> bool {
         let Some(value) = observed else { return false };
+        // 99.9 % is not exactly 0.999: what differs by less than a billionth is equal.
+        let equal = (value - self.limit).abs() < 1e-9;
         match self.comparison {
-            Comparison::Less => value < self.limit,
-            Comparison::AtMost => value <= self.limit,
-            Comparison::More => value > self.limit,
-            Comparison::AtLeast => value >= self.limit,
-            Comparison::Equal => (value - self.limit).abs() < f64::EPSILON,
-            Comparison::NotEqual => (value - self.limit).abs() >= f64::EPSILON,
+            Comparison::Less => value < self.limit && !equal,
+            Comparison::AtMost => value < self.limit || equal,
+            Comparison::More => value > self.limit && !equal,
+            Comparison::AtLeast => value > self.limit || equal,
+            Comparison::Equal => equal,
+            Comparison::NotEqual => !equal,
         }
     }
 
@@ -140,5 +142,26 @@ impl fmt::Display for Clock {
             Self::Service => "service",
             Self::Ttfb => "ttfb",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_holds_at_its_edge() {
+        let holds = |expr: &str, observed| Gate::parse(expr).unwrap().holds(observed);
+        assert!(holds("join_rate >= 99.9%", Some(0.999)) && !holds("join_rate >= 99.9%", Some(0.9989)));
+        assert!(!holds("p99(latency) < 250ms", Some(250_000.0)) && holds("p99(latency) <= 250ms", Some(250_000.0)));
+        assert!(holds("unexpected == 0", Some(0.0)) && !holds("unexpected == 0", Some(1.0)));
+        assert!(!holds("unexpected == 0", None), "what was not measured does not hold");
+    }
+
+    #[test]
+    fn an_observed_rate_is_never_rounded_up() {
+        let gate = Gate::parse("join_rate >= 99.9%").unwrap();
+        assert_eq!(gate.text_of(Some(0.999_999)), "99.999%");
+        assert_eq!(gate.text_of(None), "not measured");
     }
 }
