@@ -116,7 +116,7 @@ impl Rules {
     /// Reads one rule file. A rule that cannot be evaluated is refused by name; the others stay.
     pub fn parse(file: &str, text: &str) -> Result<Self, RuleFileError> {
         let invalid = |reason: String| RuleFileError { file: file.to_owned(), reason };
-        let parsed: FileText = serde_saphyr::from_str(text).map_err(|cause| invalid(cause.to_string()))?;
+        let parsed: FileText = serde_saphyr::from_str(text).map_err(|cause| invalid(first_line(&cause.to_string())))?;
         let mut rules = Self::default();
         for group in parsed.groups {
             let interval_ns = duration_ns(group.interval.as_deref(), DEFAULT_INTERVAL_NS)
@@ -167,6 +167,12 @@ impl RuleText {
             annotations: templates(self.annotations)?,
         })
     }
+}
+
+/// The YAML reader's message without the picture of the place that it draws below.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 fn duration_ns(text: Option<&str>, default: u64) -> Result<u64, String> {
