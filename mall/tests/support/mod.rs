@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test uses its own part")]
 
+pub mod control;
+
 use futures::future::BoxFuture;
 use mall::config::{Role, Secret, ServiceConfig};
 use mall::context::ServiceContext;

@@ -1,0 +1,94 @@
+//! The life of a whole shop: who is ready when, and how it ends.
+
+mod support;
+
+use mall::config::{Role, Secret, ServiceConfig};
+use mall::serve::{ServeError, serve};
+use std::path::Path;
+use std::time::Duration;
+use support::TOKEN;
+use support::control::{Fake, listen, wait};
+use tokio_util::sync::CancellationToken;
+
+/// A role of the shop over the databases in `folder`.
+fn config(role: Role, folder: &Path, control: &str) -> ServiceConfig {
+    let mut config = ServiceConfig::new(role.name());
+    config.mall.instance = format!("{role}/1");
+    config.mall.control.endpoint = control.to_owned();
+    config.mall.control.token = Secret::new(TOKEN);
+    config.auth.access_secret = Secret::new("signs tokens");
+    config.data_source = match role {
+        Role::Migrate => format!("sqlite://{}", folder.display()),
+        _ => format!("sqlite://{}", folder.join(role.name().replace("-rpc", ".db")).display()),
+    };
+    config
+}
+
+struct Process {
+    stop: CancellationToken,
+    end: tokio::task::JoinHandle<Result<(), ServeError>>,
+}
+
+impl Process {
+    fn start(config: ServiceConfig, role: Role) -> Self {
+        let stop = CancellationToken::new();
+        let end = tokio::task::spawn_local(serve(role, config, stop.clone().cancelled_owned()));
+        Self { stop, end }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.end).await.expect("in time");
+        ended.expect("does not panic").expect("ends well");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_is_ready_after_what_it_needs_and_everything_ends_well() {
+    tokio::task::LocalSet::new()
+        .run_until(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (listener, control) = listen().await;
+            let fake = Fake::new(3_000);
+            fake.start(listener);
+            let config = |role| config(role, folder.path(), &control.endpoint);
+            serve(Role::Migrate, config(Role::Migrate), async {}).await.expect("migrates");
+
+            let gateway = Process::start(config(Role::Gateway), Role::Gateway);
+            let mut registered = fake.registered.subscribe();
+            let user = Process::start(config(Role::UserRpc), Role::UserRpc);
+            let order = Process::start(config(Role::OrderRpc), Role::OrderRpc);
+            wait(&mut registered, |all| all.len() == 2).await;
+            assert!(registered.borrow().iter().all(|(_, one)| one.service != "gateway"));
+            let pay = Process::start(config(Role::PayRpc), Role::PayRpc);
+            wait(&mut registered, |all| all.iter().any(|(_, one)| one.service == "gateway")).await;
+
+            let (_, front) = registered.borrow().last().cloned().expect("registered last");
+            assert_eq!((front.service.as_str(), front.instance.as_str()), ("gateway", "gateway/1"));
+            assert_ne!(front.admin, front.address);
+            let url = format!("http://{}/api/product/list", front.address);
+            let answer = reqwest::get(&url).await.expect("answers");
+            assert!(answer.status().is_success(), "{}", answer.status());
+
+            order.stop().await;
+            assert!(registered.borrow_and_update().iter().all(|(_, one)| one.service != "order-rpc"));
+            let answer = reqwest::get(&url).await.expect("answers");
+            assert_eq!(answer.status(), 503);
+
+            for process in [gateway, pay, user] {
+                process.stop().await;
+            }
+            assert!(registered.borrow().is_empty());
+            assert!(reqwest::get(&url).await.is_err_and(|error| error.is_connect()));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let (_listener, taken) = listen().await;
+    let mut config = ServiceConfig::new("user-rpc");
+    config.listen_on = taken.endpoint.clone();
+    let error = serve(Role::UserRpc, config, async {}).await.expect_err("taken").to_string();
+    assert!(error.contains(&taken.endpoint), "{error}");
+}
