@@ -3,6 +3,8 @@
 //! A server sets it from `grpc-timeout` and its own limit, every call made on behalf of the request is bounded by what is
 //! left of it, and the rest travels on. It is task-local: a spawned task has none until it sets one.
 
+use futures::FutureExt as _;
+use futures::future::Either;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,20 +29,27 @@ pub fn remaining() -> Option<Duration> {
 
 /// Runs `work` with at most `limit` from now and never longer than the surrounding deadline. Without either it runs
 /// unbounded.
-pub async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Expired> {
+///
+/// A plain function on purpose: an `async fn` would hold `work` twice.
+pub fn within<T, F: Future<Output = T>>(limit: Option<Duration>, work: F) -> impl Future<Output = Result<T, Expired>> {
     let own = limit.map(|limit| Instant::now() + limit);
     let deadline = match (current(), own) {
-        (Some(outer), Some(own)) => outer.min(own),
-        (Some(only), None) | (None, Some(only)) => only,
-        (None, None) => return Ok(work.await),
+        (Some(outer), Some(own)) => Some(outer.min(own)),
+        (outer, own) => outer.or(own),
     };
-    tokio::time::timeout_at(deadline, DEADLINE.scope(deadline, work)).await.map_err(|_| Expired)
+    match deadline {
+        None => Either::Left(work.map(Ok)),
+        Some(deadline) => {
+            let bounded = tokio::time::timeout_at(deadline, DEADLINE.scope(deadline, work));
+            Either::Right(bounded.map(|outcome| outcome.map_err(|_| Expired)))
+        }
+    }
 }
 
 /// Runs `work` without any deadline, for work that outlives its request.
-pub async fn detached<T>(work: impl Future<Output = T>) -> T {
+pub fn detached<T, F: Future<Output = T>>(work: F) -> impl Future<Output = T> {
     // Far enough never to fire, near enough for every clock.
-    DEADLINE.scope(Instant::now() + Duration::from_hours(24 * 365), work).await
+    DEADLINE.scope(Instant::now() + Duration::from_hours(24 * 365), work)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 fn config(role: Role, folder: &Path, control: &str) -> ServiceConfig {
     let mut config = ServiceConfig::new(role.name());
     config.mall.instance = format!("{role}/1");
-    config.mall.control.endpoint = control.to_owned();
+    control.clone_into(&mut config.mall.control.endpoint);
     config.mall.control.token = Secret::new(TOKEN);
     config.auth.access_secret = Secret::new("signs tokens");
     config.data_source = match role {

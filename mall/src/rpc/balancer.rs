@@ -6,8 +6,10 @@ use crate::telemetry::{Reporter, replica_key};
 use collector_api::vocabulary as word;
 use governance::Environment;
 use governance::p2c::{Pick, Picker, Replica, Statistics};
+use http::uri::Authority;
 use hyper::client::conn::http2::SendRequest;
 use mall_api::control::{BalancerState, ConnectionState};
+use opentelemetry::KeyValue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
@@ -38,7 +40,30 @@ struct Member {
 /// A picker with the connections that its indices mean.
 struct Ring {
     picker: Picker,
-    senders: Vec<SendRequest<Body>>,
+    targets: Vec<Target>,
+}
+
+/// A connected replica, with what every call to it says of it.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) sender: SendRequest<Body>,
+    pub(super) authority: Authority,
+    /// `loadbalancer.algorithm`, `loadbalancer.target`, `server.address`, `server.port`.
+    pub(super) attributes: [KeyValue; 4],
+}
+
+impl Target {
+    /// `None` when the address is no host:port, which no connected replica's is.
+    fn new(address: &Arc<str>, sender: SendRequest<Body>) -> Option<Self> {
+        let authority = Authority::try_from(&**address).ok()?;
+        let attributes = [
+            KeyValue::new(word::LB_ALGORITHM, word::ALGORITHM_P2C),
+            KeyValue::new(word::LB_TARGET, Arc::clone(address)),
+            KeyValue::new("server.address", Arc::<str>::from(authority.host())),
+            KeyValue::new("server.port", i64::from(authority.port_u16()?)),
+        ];
+        Some(Self { sender, authority, attributes })
+    }
 }
 
 impl Balancer {
@@ -78,11 +103,11 @@ impl Balancer {
     }
 
     /// Picks a connected replica; the choice is reported. `None` when there is none.
-    pub(super) fn pick(&self) -> Option<(Pick, SendRequest<Body>)> {
+    pub(super) fn pick(&self) -> Option<(Pick, Target)> {
         let ring = self.lock().ring.clone()?;
         let pick = ring.picker.pick()?;
-        let sender = ring.senders.get(pick.index())?.clone();
-        Some((pick, sender))
+        let target = ring.targets.get(pick.index())?.clone();
+        Some((pick, target))
     }
 
     /// What is known of every replica.
@@ -148,18 +173,18 @@ impl Balancer {
     }
 
     fn rebuild(&self, state: &mut State) {
-        let (replicas, senders): (Vec<_>, Vec<_>) = state
+        let (replicas, targets): (Vec<_>, Vec<_>) = state
             .members
             .iter()
             .filter_map(|(endpoint, member)| {
                 let replica =
                     Replica { instance: Arc::clone(&endpoint.instance), address: Arc::clone(&endpoint.address) };
-                Some((replica, member.sender.clone()?))
+                Some((replica, Target::new(&endpoint.address, member.sender.clone()?)?))
             })
             .unzip();
         let count = replicas.len();
         let picker = Picker::new(Arc::clone(&self.service), replicas, self.environment.clone());
-        state.ring = (count > 0).then(|| Arc::new(Ring { picker, senders }));
+        state.ring = (count > 0).then(|| Arc::new(Ring { picker, targets }));
         self.connected.send_replace(count);
     }
 

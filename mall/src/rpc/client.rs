@@ -1,6 +1,6 @@
 //! Unary calls to one service.
 
-use super::balancer::{self, Balancer};
+use super::balancer::{self, Balancer, Target};
 use super::guard::{Guards, Place};
 use super::method::{Method, Methods};
 use super::observed::Observed;
@@ -8,7 +8,6 @@ use super::{MAX_MESSAGE_BYTES, status, timeout};
 use crate::deadline;
 use crate::discovery::Discovery;
 use crate::telemetry::{Meters, Reporter, RpcMethod, Side, inject};
-use collector_api::vocabulary as word;
 use futures::future::BoxFuture;
 use governance::{Environment, grpc_acceptable};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -16,9 +15,9 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::SendRequest;
+use opentelemetry::Context;
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::TraceContextExt;
-use opentelemetry::{Context, KeyValue};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -149,10 +148,10 @@ impl Inner {
             if let Some(left) = left {
                 timeout::write(left, request.headers_mut());
             }
-            let Some((pick, mut sender)) = self.balancer.pick() else { break };
-            let address = Arc::clone(&pick.report().chosen().address);
-            describe_target(&address);
-            aim(&mut request, &address)?;
+            let Some((pick, target)) = self.balancer.pick() else { break };
+            let Target { mut sender, authority, attributes } = target;
+            Context::map_current(|context| context.span().set_attributes(attributes));
+            aim(&mut request, authority)?;
             let outcome = match until {
                 Some(until) => tokio::time::timeout_at(until, exchange(&mut sender, request))
                     .await
@@ -227,30 +226,13 @@ fn broken(error: &hyper::Error) -> Status {
 }
 
 /// Points the request at the picked replica.
-fn aim(request: &mut Request<Body>, address: &Arc<str>) -> Result<(), Status> {
+fn aim(request: &mut Request<Body>, authority: Authority) -> Result<(), Status> {
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    let authority = Authority::try_from(&**address)
-        .map_err(|error| Status::internal(format!("the replica's address {address} is none: {error}")))?;
     *request.uri_mut() = Uri::builder()
         .scheme(Scheme::HTTP)
         .authority(authority)
         .path_and_query(path)
         .build()
-        .map_err(|error| Status::internal(format!("the request has no path: {error}")))?;
+        .map_err(|error| Status::internal(format!("the request cannot be addressed: {error}")))?;
     Ok(())
-}
-
-fn describe_target(address: &Arc<str>) {
-    Context::map_current(|context| {
-        let span = context.span();
-        if !span.is_recording() {
-            return;
-        }
-        span.set_attribute(KeyValue::new(word::LB_ALGORITHM, word::ALGORITHM_P2C));
-        span.set_attribute(KeyValue::new(word::LB_TARGET, Arc::clone(address)));
-        if let Some((host, port)) = address.rsplit_once(':') {
-            span.set_attribute(KeyValue::new("server.address", host.to_owned()));
-            span.set_attribute(KeyValue::new("server.port", port.parse::<i64>().unwrap_or(0)));
-        }
-    });
 }

@@ -217,7 +217,7 @@ impl RpcMethod {
     }
 
     fn key(&self, code: tonic::Code) -> [KeyValue; 2] {
-        [self.legacy.clone(), KeyValue::new("code", i64::from(code as i32).to_string())]
+        [self.legacy.clone(), KeyValue::new("code", code_digits(code))]
     }
 
     fn conventions(&self, code: tonic::Code) -> [KeyValue; 3] {
@@ -233,6 +233,13 @@ impl RpcMethod {
 
 fn http_key(method: &'static str, route: &'static str, code: String) -> [KeyValue; 3] {
     [KeyValue::new("path", route), KeyValue::new("method", method), KeyValue::new("code", code)]
+}
+
+/// The code's number, as go-zero's label has it.
+fn code_digits(code: tonic::Code) -> &'static str {
+    const DIGITS: [&str; 17] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"];
+    DIGITS.get(code as usize).copied().unwrap_or("2")
 }
 
 /// go-zero observes whole milliseconds.
