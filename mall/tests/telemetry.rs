@@ -114,9 +114,10 @@ async fn a_stopped_service_leaves_its_last_span_line_and_figures() {
         context.guard(Place::Server, "mall.User/GetUser");
         Ok(Application::Rpc(Routes::default()))
     };
-    let stop = in_span("last", SpanKind::Internal, Vec::new, async {
-        tracing::info!(user = 7, "stopping");
-    });
+    let stop = async {
+        let work = async { tracing::info!(user = 7, "stopping") };
+        in_span("last", SpanKind::Internal, Vec::new, work).await;
+    };
     let ended = tokio::time::timeout(Duration::from_secs(30), run(Role::UserRpc, config, build, stop)).await;
     ended.expect("in time").expect("served");
 
