@@ -10,7 +10,8 @@ pub use error::ConfigError;
 pub use role::{Role, UnknownRole};
 pub use secret::Secret;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ pub struct Log {
     #[serde(default = "info")]
     pub level: String,
     /// `json` or `plain`.
-    #[serde(default = "json")]
+    #[serde(default = "json", deserialize_with = "encoding")]
     pub encoding: String,
     /// File that lines are appended to; standard error when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +104,7 @@ pub struct Mall {
     #[serde(default)]
     pub control: Control,
     /// Policy of breakers and balancers.
-    #[serde(default = "go_zero")]
+    #[serde(default = "go_zero", deserialize_with = "policy")]
     pub policy: String,
     /// Seed of every random decision of the process.
     #[serde(default)]
@@ -218,6 +219,19 @@ fn go_zero() -> String {
     "go-zero".to_owned()
 }
 
+fn encoding<'a, D: Deserializer<'a>>(deserializer: D) -> Result<String, D::Error> {
+    one_of(deserializer, &["json", "plain"])
+}
+
+fn policy<'a, D: Deserializer<'a>>(deserializer: D) -> Result<String, D::Error> {
+    one_of(deserializer, &["go-zero"])
+}
+
+fn one_of<'a, D: Deserializer<'a>>(deserializer: D, valid: &'static [&'static str]) -> Result<String, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    if valid.contains(&word.as_str()) { Ok(word) } else { Err(D::Error::unknown_variant(&word, valid)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +270,14 @@ mod tests {
     #[test]
     fn a_missing_name_is_named() {
         assert_eq!(refusal("{}"), "pay.json:1:2: missing field `Name`");
+    }
+
+    #[test]
+    fn what_does_not_exist_is_refused_by_name() {
+        let message = refusal(r#"{"Name":"pay-rpc","Mall":{"Policy":"lenient"}}"#);
+        assert!(message.contains("unknown variant `lenient`, expected `go-zero`"), "{message}");
+        let message = refusal(r#"{"Name":"pay-rpc","Log":{"Encoding":"xml"}}"#);
+        assert!(message.contains("unknown variant `xml`, expected `json` or `plain`"), "{message}");
     }
 
     #[test]
