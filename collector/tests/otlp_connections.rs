@@ -36,6 +36,7 @@ async fn silence_and_half_said_headers_are_hung_up_on() {
         say_and_listen(port, b"PR").await;
     }
     assert_eq!(running.refused("silent connection"), 4);
+    drop(TcpStream::connect(running.grpc).await.expect("a connection"));
     assert_eq!(running.refused("slow headers"), 2);
     let answer = running.post("/v1/traces", PROTOBUF, Vec::new()).await;
     assert_eq!(answer.status(), 200);
@@ -48,6 +49,20 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let answer = say_and_listen(running.http, head).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert_eq!(running.refused("slow body"), 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_asks_first_is_answered_first() {
+    let running = start(Limits { max_body_bytes: 1_000, ..Limits::default() }).await;
+    let head = format!("POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: {PROTOBUF}\r\nexpect: 100-continue\r\n");
+    let answer = say_and_listen(running.http, format!("{head}content-length: 1001\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let answer = say_and_listen(
+        running.http,
+        format!("{head}connection: close\r\ncontent-length: 2\r\n\r\n\x08\x01").as_bytes(),
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 100") && answer.contains("HTTP/1.1 400"), "{answer}");
 }
 
 #[tokio::test]

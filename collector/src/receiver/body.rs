@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
+use http::HeaderMap;
+use http::header::EXPECT;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -77,9 +79,10 @@ impl Drop for Reservation {
 /// Receives a body of at most `limit` bytes.
 ///
 /// The rest of a body that is refused is read and thrown away, up to another `limit`, so that a sender that writes
-/// before it reads gets the answer and not a broken pipe.
+/// before it reads gets the answer and not a broken pipe. One that asked with `Expect: 100-continue` waits for it anyway.
 pub(super) async fn receive(
     mut body: Incoming,
+    headers: &HeaderMap,
     limit: usize,
     limits: &Limits,
     reservation: &mut Reservation,
@@ -87,7 +90,9 @@ pub(super) async fn receive(
     let receiving = async {
         match gather(&mut body, limit, limits.max_body_bytes, reservation).await {
             Err(refusal @ (Refusal::TooLarge { .. } | Refusal::Overloaded)) => {
-                drain(&mut body, limit).await;
+                if !headers.contains_key(EXPECT) {
+                    drain(&mut body, limit).await;
+                }
                 Err(refusal)
             }
             done => done,
@@ -96,6 +101,9 @@ pub(super) async fn receive(
     let timeout = limits.body_timeout;
     tokio::time::timeout(timeout, receiving).await.unwrap_or_else(|_| Err(Refusal::SlowBody(timeout.as_secs())))
 }
+
+/// Bytes to make room for because a sender says that they will come.
+const MAX_AHEAD: usize = 1 << 20;
 
 async fn gather(
     body: &mut Incoming,
@@ -119,6 +127,9 @@ async fn gather(
         if first.is_empty() && rest.is_empty() {
             first = chunk;
         } else {
+            if rest.is_empty() {
+                rest.reserve((body.size_hint().lower() as usize).min(MAX_AHEAD) + first.len() + chunk.len());
+            }
             rest.extend_from_slice(&std::mem::take(&mut first));
             rest.extend_from_slice(&chunk);
         }

@@ -61,7 +61,8 @@ async fn export(handler: &Arc<Handler>, media: &str, request: Request<Incoming>)
     }
     let compression = Compression::of(head.headers.get("grpc-encoding"))?;
     let mut reservation = handler.in_flight.reserve();
-    let frame = receive(body, handler.limits.max_body_bytes + PREFIX, &handler.limits, &mut reservation).await?;
+    let frame =
+        receive(body, &head.headers, handler.limits.max_body_bytes + PREFIX, &handler.limits, &mut reservation).await?;
     let (compression, message) = unframe(&frame, compression)?;
     handler.handle(signal, compression, message, reservation).await
 }

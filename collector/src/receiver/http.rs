@@ -52,7 +52,7 @@ async fn export(handler: &Arc<Handler>, media: &str, request: Request<Incoming>)
     }
     let compression = Compression::of(head.headers.get(CONTENT_ENCODING))?;
     let mut reservation = handler.in_flight.reserve();
-    let body = receive(body, handler.limits.max_body_bytes, &handler.limits, &mut reservation).await?;
+    let body = receive(body, &head.headers, handler.limits.max_body_bytes, &handler.limits, &mut reservation).await?;
     handler.handle(signal, compression, body, reservation).await
 }
 

@@ -54,7 +54,7 @@ impl Default for Limits {
             max_in_flight_bytes: 256 << 20,
             max_connections: 1_024,
             max_streams: 256,
-            max_header_bytes: 16 << 10,
+            max_header_bytes: 64 << 10,
             attributes: 128,
             events: 128,
             links: 128,

@@ -8,6 +8,7 @@
 //! [`Limits::max_in_flight_bytes`]; whatever is refused is counted by reason in [`Stats`].
 
 mod body;
+mod connection;
 mod grpc;
 mod handler;
 mod http;

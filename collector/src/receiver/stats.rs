@@ -42,6 +42,12 @@ impl Stats {
         self.note(reason, 1, message);
     }
 
+    /// Counts a connection that was closed because nothing came over it: nothing was refused.
+    pub(super) fn hang_up(&self, reason: &'static str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.by_reason.entry(reason).or_default() += 1;
+    }
+
     /// Counts spans of an accepted request that were refused.
     pub(super) fn reject_spans(&self, reason: &'static str, count: u64, message: &str) {
         add(&self.spans_rejected, count);

@@ -229,7 +229,11 @@ impl Shard {
         }
     }
 
-    fn victim(&self) -> Option<TraceId> {
+    fn victim(&mut self) -> Option<TraceId> {
+        self.quiet_victim().or_else(|| self.due_soonest()).or_else(|| self.traces.keys().next().copied())
+    }
+
+    fn quiet_victim(&self) -> Option<TraceId> {
         let [plain, worthier @ ..] = &self.queues;
         let worthier_bytes: usize = worthier.iter().map(|queue| queue.bytes).sum();
         let is_pinned = |id: &TraceId| self.traces.get(id).is_some_and(|kept| kept.pinned);
@@ -242,11 +246,7 @@ impl Shard {
         } else {
             unshielded().or_else(fullest_worthier)
         };
-        by_worth
-            .or_else(|| worthier.iter().find_map(oldest))
-            .or_else(|| oldest(plain))
-            .or_else(|| self.due_soonest())
-            .or_else(|| self.traces.keys().next().copied())
+        by_worth.or_else(|| worthier.iter().find_map(oldest)).or_else(|| oldest(plain))
     }
 
     fn is_shielded(&self, id: TraceId) -> bool {
@@ -255,9 +255,22 @@ impl Shard {
         of_service <= self.limits.recent_per_service
     }
 
-    fn due_soonest(&self) -> Option<TraceId> {
-        let open = |id: &TraceId| self.traces.get(id).is_some_and(|kept| kept.state == State::Open && !kept.pinned);
-        self.due.iter().map(|Reverse(entry)| *entry).filter(|(_, id)| open(id)).min().map(|(_, id)| id)
+    /// The open trace that was to be looked at next. Its entry leaves the queue of due times, because it is going.
+    fn due_soonest(&mut self) -> Option<TraceId> {
+        let mut pinned = Vec::new();
+        let mut victim = None;
+        while let Some(Reverse((due_ns, id))) = self.due.pop() {
+            match self.traces.get(&id) {
+                Some(kept) if kept.state == State::Open && kept.pinned => pinned.push(Reverse((due_ns, id))),
+                Some(kept) if kept.state == State::Open => {
+                    victim = Some(id);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        self.due.extend(pinned);
+        victim
     }
 
     fn evict(&mut self, id: TraceId) {
