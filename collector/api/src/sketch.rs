@@ -181,7 +181,9 @@ mod tests {
         fn merging_equals_recording_everything(a in prop::collection::vec(0_u64..1_000_000, 0..100), b in prop::collection::vec(0_u64..1_000_000, 0..100)) {
             let sketch_of = |values: &[u64]| {
                 let mut sketch = Sketch::new();
-                values.iter().for_each(|value| sketch.record_us(*value));
+                for value in values {
+                    sketch.record_us(*value);
+                }
                 sketch
             };
             let mut merged = sketch_of(&a);

@@ -3,6 +3,8 @@
 //! Two crates that do not know each other must use the same words: the shop writes them, the collector reads them. The
 //! constants are for code, [`TERMS`] is for documents and help; a test keeps both and `docs/vocabulary.md` equal.
 
+use std::fmt::Write as _;
+
 /// Where a word is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -122,6 +124,25 @@ pub const LOADGEN_SERVICE: &str = "loadgen";
 /// Value of `loadbalancer.algorithm`.
 pub const ALGORITHM_P2C: &str = "p2c";
 
+/// The vocabulary as the Markdown document that `docs/vocabulary.md` holds.
+pub fn markdown() -> String {
+    let mut document = String::from(
+        "# Vocabulary\n\nWhat the shop says beyond the OpenTelemetry conventions. Kept equal to the code by a test.\n\n| word | where | meaning |\n|---|---|---|\n",
+    );
+    for term in TERMS {
+        let place = match term.place {
+            Place::SpanEvent => "span event",
+            Place::Span => "span",
+            Place::Attribute => "attribute",
+            Place::Resource => "resource attribute",
+            Place::Metric => "metric",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(document, "| `{}` | {place} | {} |", term.name, term.meaning);
+    }
+    document
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,22 +160,4 @@ mod tests {
         let document = include_str!("../../../docs/vocabulary.md");
         assert_eq!(document, markdown(), "docs/vocabulary.md differs: write what `vocabulary::markdown()` returns");
     }
-}
-
-/// The vocabulary as the Markdown document that `docs/vocabulary.md` holds.
-pub fn markdown() -> String {
-    let mut document = String::from(
-        "# Vocabulary\n\nWhat the shop says beyond the OpenTelemetry conventions. Kept equal to the code by a test.\n\n| word | where | meaning |\n|---|---|---|\n",
-    );
-    for term in TERMS {
-        let place = match term.place {
-            Place::SpanEvent => "span event",
-            Place::Span => "span",
-            Place::Attribute => "attribute",
-            Place::Resource => "resource attribute",
-            Place::Metric => "metric",
-        };
-        document.push_str(&format!("| `{}` | {place} | {} |\n", term.name, term.meaning));
-    }
-    document
 }

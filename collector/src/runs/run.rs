@@ -137,6 +137,7 @@ impl RunState {
     pub fn end(&mut self, now_ns: u64) {
         self.join.settle();
         self.wire.phase = "done".into();
+        self.wire.detail = format!("{} sent, {} failed", self.wire.sent, self.wire.failed);
         self.wire.ended_unix_ns = now_ns;
     }
 
