@@ -1,4 +1,9 @@
-//! A server on an ephemeral loopback port.
+//! Servers on ephemeral loopback ports.
+
+// Each test is a program of its own and uses a part of this.
+#![allow(dead_code, reason = "shared by tests that use different parts")]
+
+pub mod collector;
 
 use std::net::SocketAddr;
 
