@@ -77,6 +77,9 @@ pub enum LoadError {
     /// An option is out of range.
     #[error("{0}")]
     Option(String),
+    /// Stopped while preparing; nothing was measured.
+    #[error("interrupted before the first request")]
+    Interrupted,
     /// The HTTP client cannot be built.
     #[error("http client: {0}")]
     Client(String),

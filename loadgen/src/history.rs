@@ -19,16 +19,20 @@ const QUEUE: usize = 16_384;
 /// Longest time that a line waits in the buffer.
 const FLUSH: Duration = Duration::from_millis(100);
 
+/// What the writer is told. `None` ends the file: a worker that was given up may hold its handle for ever.
+type Line = Option<Box<Record>>;
+
 /// Hands lines to the writer.
 #[derive(Debug, Clone)]
 pub struct History {
-    lines: Sender<Record>,
+    lines: Sender<Line>,
 }
 
 /// The thread that writes.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
+    lines: Sender<Line>,
     thread: JoinHandle<std::io::Result<u64>>,
 }
 
@@ -43,31 +47,32 @@ pub fn create(path: &Path, header: &Header) -> Result<(History, Writer), LoadErr
     let (lines, received) = flume::bounded(QUEUE);
     let thread =
         std::thread::Builder::new().name("history".into()).spawn(move || write(file, &received)).map_err(failed)?;
-    Ok((History { lines }, Writer { path: path.to_owned(), thread }))
+    Ok((History { lines: lines.clone() }, Writer { path: path.to_owned(), lines, thread }))
 }
 
 impl History {
     /// Appends a line. A writer that failed is reported by [`Writer::finish`].
     pub async fn append(&self, record: Record) {
-        let _ = self.lines.send_async(record).await;
+        let _ = self.lines.send_async(Some(Box::new(record))).await;
     }
 }
 
 impl Writer {
-    /// Waits until every line is in the file; tells how many. All [`History`] handles must be dropped before.
+    /// Waits until every line that was handed over is in the file; tells how many.
     pub fn finish(self) -> Result<u64, LoadError> {
+        let _ = self.lines.send(None);
         let written = self.thread.join().unwrap_or_else(|_| Err(std::io::Error::other("the writer stopped")));
         written.map_err(|source| LoadError::File { path: self.path, source })
     }
 }
 
-fn write(file: File, lines: &Receiver<Record>) -> std::io::Result<u64> {
+fn write(file: File, lines: &Receiver<Line>) -> std::io::Result<u64> {
     let mut out = BufWriter::with_capacity(64 << 10, file);
     let mut flushed = Instant::now();
     let mut count = 0;
     loop {
         match lines.recv_deadline(flushed + FLUSH) {
-            Ok(record) => {
+            Ok(Some(record)) => {
                 serde_json::to_writer(&mut out, &record)?;
                 out.write_all(b"\n")?;
                 count += 1;
@@ -76,7 +81,7 @@ fn write(file: File, lines: &Receiver<Record>) -> std::io::Result<u64> {
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => break,
         }
         out.flush()?;
         flushed = Instant::now();
@@ -113,7 +118,6 @@ mod tests {
             };
             history.append(record).await;
         }
-        drop(history);
         assert_eq!(writer.finish().unwrap(), 100);
         let text = std::fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();

@@ -69,16 +69,20 @@ pub struct Delivery {
     pub lost: AtomicU64,
 }
 
+/// What the exporter is told. `None` ends it: a worker that was given up may hold its handle for ever.
+type Item = Option<Box<ClientSpan>>;
+
 /// Takes spans; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Spans {
-    queue: Sender<ClientSpan>,
+    queue: Sender<Item>,
     delivery: Arc<Delivery>,
 }
 
 /// The task that sends.
 #[derive(Debug)]
 pub struct Exporter {
+    queue: Sender<Item>,
     task: JoinHandle<()>,
     delivery: Arc<Delivery>,
 }
@@ -100,13 +104,13 @@ pub fn start(collector: SocketAddr, origin: Origin) -> Result<(Spans, Exporter),
     let (queue, spans) = flume::bounded(QUEUE);
     let delivery = Arc::new(Delivery::default());
     let task = tokio::spawn(export(channel, spans, origin, delivery.clone()));
-    Ok((Spans { queue, delivery: delivery.clone() }, Exporter { task, delivery }))
+    Ok((Spans { queue: queue.clone(), delivery: delivery.clone() }, Exporter { queue, task, delivery }))
 }
 
 impl Spans {
     /// Hands a span over; a full queue counts it as lost.
     pub fn send(&self, span: ClientSpan) {
-        if self.queue.try_send(span).is_err() {
+        if self.queue.try_send(Some(Box::new(span))).is_err() {
             self.delivery.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -114,15 +118,14 @@ impl Spans {
 
 impl Exporter {
     /// Waits until every span is acknowledged or given up; tells how many were acknowledged and lost.
-    ///
-    /// All [`Spans`] handles must be dropped before.
     pub async fn finish(self) -> (u64, u64) {
+        let _ = self.queue.send_async(None).await;
         let _ = self.task.await;
         (self.delivery.acknowledged.load(Ordering::Relaxed), self.delivery.lost.load(Ordering::Relaxed))
     }
 }
 
-async fn export(channel: Channel, spans: Receiver<ClientSpan>, origin: Origin, delivery: Arc<Delivery>) {
+async fn export(channel: Channel, spans: Receiver<Item>, origin: Origin, delivery: Arc<Delivery>) {
     let mut client = TraceServiceClient::new(channel);
     let resource = Resource {
         attributes: vec![
@@ -132,7 +135,8 @@ async fn export(channel: Channel, spans: Receiver<ClientSpan>, origin: Origin, d
         ],
         ..Resource::default()
     };
-    while let Some(batch) = next_batch(&spans).await {
+    let mut batches = Batches { spans, ended: false };
+    while let Some(batch) = batches.next().await {
         let size = batch.len() as u64;
         let spans = batch.into_iter().map(|span| to_otlp(span, &origin)).collect();
         let scope = InstrumentationScope { name: "loadgen".into(), ..InstrumentationScope::default() };
@@ -150,19 +154,31 @@ async fn export(channel: Channel, spans: Receiver<ClientSpan>, origin: Origin, d
     }
 }
 
-/// The next spans: as many as wait, at least one; `None` when no more will come.
-async fn next_batch(spans: &Receiver<ClientSpan>) -> Option<Vec<ClientSpan>> {
-    let first = spans.recv_async().await.ok()?;
-    let mut batch = Vec::with_capacity(BATCH);
-    batch.push(first);
-    let deadline = tokio::time::Instant::now() + LINGER;
-    while batch.len() < BATCH {
-        match tokio::time::timeout_at(deadline, spans.recv_async()).await {
-            Ok(Ok(span)) => batch.push(span),
-            Ok(Err(_)) | Err(_) => break,
+/// Groups spans that wait.
+struct Batches {
+    spans: Receiver<Item>,
+    ended: bool,
+}
+
+impl Batches {
+    /// The next spans: as many as wait, at least one; `None` when no more will come.
+    async fn next(&mut self) -> Option<Vec<ClientSpan>> {
+        if self.ended {
+            return None;
         }
+        let first = self.spans.recv_async().await.ok()??;
+        let mut batch = Vec::with_capacity(BATCH);
+        batch.push(*first);
+        let deadline = tokio::time::Instant::now() + LINGER;
+        while batch.len() < BATCH && !self.ended {
+            match tokio::time::timeout_at(deadline, self.spans.recv_async()).await {
+                Ok(Ok(Some(span))) => batch.push(*span),
+                Ok(Ok(None) | Err(_)) => self.ended = true,
+                Err(_) => break,
+            }
+        }
+        Some(batch)
     }
-    Some(batch)
 }
 
 /// Sends until acknowledged; tells how many spans were not taken.

@@ -63,7 +63,10 @@ pub async fn run(
     let (orders, ordered) = flume::bounded(16);
     let drive = open_drive(&options, &orders, &mut progress).await;
     let client = worker::client(pool_size(&options), &options.tls)?;
-    let (tables, saved) = prepare(&options, &hooks, &target, &client, drive.as_ref(), &mut progress).await?;
+    let (tables, saved) = tokio::select! {
+        prepared = prepare(&options, &hooks, &target, &client, drive.as_ref(), &mut progress) => prepared?,
+        () = stop.cancelled() => return Err(LoadError::Interrupted),
+    };
 
     let (spans, exporter) = open_spans(&options, &target)?.unzip();
     let (history, writer) = open_history(&options, before.as_ref(), clock)?.unzip();
