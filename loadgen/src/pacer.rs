@@ -56,6 +56,8 @@ pub struct Gauges {
     pub finished: AtomicU64,
     /// Whether the schedule stands still.
     pub paused: AtomicBool,
+    /// The schedule was ended by an order, before its end.
+    pub cut_short: AtomicBool,
     /// No ticket will follow.
     pub ended: AtomicBool,
     /// Milliseconds of the schedule that have passed, pauses left out.
@@ -122,10 +124,16 @@ impl Pacer {
                 }
                 Ok(Order::Pause) => match self.pause() {
                     Some(stood) => zero += stood,
-                    None => break,
+                    None => {
+                        self.gauges.cut_short.store(true, Ordering::Relaxed);
+                        break;
+                    }
                 },
                 Ok(Order::Resume) => {}
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.gauges.cut_short.store(true, Ordering::Relaxed);
+                    break;
+                }
             }
         }
         self.gauges.ended.store(true, Ordering::Release);
@@ -188,7 +196,7 @@ mod tests {
         let (pacer, taken, _orders) = pacer(1_000.0, Duration::from_millis(100));
         let gauges = pacer.gauges.clone();
         // A start in the past makes the thread late from the beginning.
-        let start = Instant::now() - Duration::from_millis(50);
+        let start = Instant::now().checked_sub(Duration::from_millis(50)).unwrap();
         pacer.spawn(start).unwrap().join().unwrap();
         let tickets: Vec<Ticket> = taken.drain().collect();
         assert_eq!(tickets.len(), 100);

@@ -88,6 +88,7 @@ impl Clocks {
 
 /// The times of one request, microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "each name ends in its unit, as everywhere")]
 pub struct Times {
     /// From the intended start to the last byte.
     pub intended_us: u64,

@@ -24,7 +24,7 @@ struct Segment {
 
 impl Segment {
     fn area(&self) -> f64 {
-        (self.from + self.to) / 2.0 * self.length_s
+        f64::midpoint(self.from, self.to) * self.length_s
     }
 
     fn area_until(&self, offset_s: f64) -> f64 {

@@ -138,7 +138,7 @@ async fn export(channel: Channel, spans: Receiver<Item>, origin: Origin, deliver
     let mut batches = Batches { spans, ended: false };
     while let Some(batch) = batches.next().await {
         let size = batch.len() as u64;
-        let spans = batch.into_iter().map(|span| to_otlp(span, &origin)).collect();
+        let spans = batch.into_iter().map(|span| to_otlp(&span, &origin)).collect();
         let scope = InstrumentationScope { name: "loadgen".into(), ..InstrumentationScope::default() };
         let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }];
         let request = ExportTraceServiceRequest {
@@ -216,7 +216,7 @@ fn is_transient(code: tonic::Code) -> bool {
     )
 }
 
-fn to_otlp(client: ClientSpan, origin: &Origin) -> Span {
+fn to_otlp(client: &ClientSpan, origin: &Origin) -> Span {
     let mut attributes = vec![
         text(vocabulary::RUN_ID, &origin.run_id),
         text(vocabulary::RUN_FLOW, &client.flow),

@@ -296,10 +296,15 @@ mod tests {
 
     #[test]
     fn limits_are_brought_to_one_unit() {
-        assert_eq!(gate("p99(latency, step=\"create\") < 250ms").unwrap().limit, 250_000.0);
-        assert_eq!(gate("max(service) <= 2s").unwrap().limit, 2_000_000.0);
-        assert!((gate("join_rate >= 99.9%").unwrap().limit - 0.999).abs() < 1e-9);
-        assert_eq!(gate("unexpected == 0").unwrap().limit, 0.0);
+        let limits = [
+            ("p99(latency, step=\"create\") < 250ms", 250_000.0),
+            ("max(service) <= 2s", 2_000_000.0),
+            ("join_rate >= 99.9%", 0.999),
+            ("unexpected == 0", 0.0),
+        ];
+        for (expr, limit) in limits {
+            assert!((gate(expr).unwrap().limit - limit).abs() < 1e-9, "{expr}");
+        }
         assert_eq!(gate("count(event.breaker) > 0").unwrap().metric, Metric::Events("breaker".into()));
         assert_eq!(gate("rejections(place=\"client\") > 3").unwrap().metric, Metric::Rejections(Some("client".into())));
     }

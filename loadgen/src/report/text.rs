@@ -173,7 +173,7 @@ fn cohorts(facts: &Facts, out: &mut String) -> std::fmt::Result {
 }
 
 fn events(facts: &Facts, out: &mut String) -> std::fmt::Result {
-    for fault in facts.faults.iter() {
+    for fault in &facts.faults {
         if let Err(why) = &fault.outcome {
             writeln!(out, "\nfault `{}` was not injected: {why}", fault.spec)?;
         }

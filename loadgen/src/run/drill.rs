@@ -58,10 +58,10 @@ impl Drill {
     pub async fn end(self) -> Vec<InjectedFault> {
         self.tasks.iter().for_each(JoinHandle::abort);
         let State { injected, ids } = std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(faults) = self.faults.filter(|_| !ids.is_empty()) {
-            if let Err(error) = faults.clear(ids).await {
-                tracing::warn!(%error, "faults end by themselves");
-            }
+        if let Some(faults) = self.faults.filter(|_| !ids.is_empty())
+            && let Err(error) = faults.clear(ids).await
+        {
+            tracing::warn!(%error, "faults end by themselves");
         }
         injected
     }

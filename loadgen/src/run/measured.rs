@@ -120,7 +120,8 @@ impl Window<'_> {
                     }
                 }
             };
-            let _ = tokio::time::timeout_at(at.into(), stopped).await;
+            let early = tokio::time::timeout_at(at.into(), stopped).await.is_ok();
+            gauges.cut_short.store(early, Ordering::Relaxed);
             gauges.ended.store(true, Ordering::Release);
         });
     }
@@ -260,7 +261,7 @@ impl<'a> Watch<'a> {
         let offered = gauges.offered.load(Ordering::Relaxed);
         let taken = gauges.started.load(Ordering::Relaxed);
         let planned = self.window.options.scenario.length();
-        let stopped_early = self.interrupted || self.aborted.is_some();
+        let stopped_early = gauges.cut_short.load(Ordering::Relaxed);
         let passed = self.ended_at.unwrap_or_else(Instant::now).saturating_duration_since(self.start);
         let closed = matches!(self.window.options.scenario.arrival, Arrival::Users { .. });
         let limited = if closed || stopped_early {

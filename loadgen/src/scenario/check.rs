@@ -44,8 +44,8 @@ pub fn scenario(file: &str, text: &str, shape: ScenarioShape) -> Result<Scenario
     let arrival = checker.arrival(shape.arrival)?;
     let flows = shape.flow.into_iter().map(|flow| checker.flow(flow, &data)).collect::<Result<Vec<_>, _>>()?;
     let faults =
-        shape.fault.into_iter().map(|fault| checker.fault(fault, arrival.length())).collect::<Result<Vec<_>, _>>()?;
-    let gates = shape.gate.into_iter().map(|gate| checker.gate(gate, &flows)).collect::<Result<Vec<_>, _>>()?;
+        shape.fault.into_iter().map(|fault| checker.fault(&fault, arrival.length())).collect::<Result<Vec<_>, _>>()?;
+    let gates = shape.gate.into_iter().map(|gate| checker.gate(&gate, &flows)).collect::<Result<Vec<_>, _>>()?;
     Ok(Scenario {
         name: checker.name("name", &shape.name)?,
         summary: shape.summary,
@@ -155,10 +155,10 @@ impl Checker<'_> {
     fn pool_size(&self, arrival: &ArrivalShape) -> Result<u32, Mistake> {
         let sizes = [("max_in_flight", &arrival.max_in_flight), ("users", &arrival.users)];
         for (field, size) in sizes {
-            if let Some(size) = size {
-                if !(1..=LARGEST_POOL).contains(size.get_ref()) {
-                    return Err(self.at(size, field, format!("must be 1 to {LARGEST_POOL}")));
-                }
+            if let Some(size) = size
+                && !(1..=LARGEST_POOL).contains(size.get_ref())
+            {
+                return Err(self.at(size, field, format!("must be 1 to {LARGEST_POOL}")));
             }
         }
         let given = arrival.max_in_flight.as_ref().or(arrival.users.as_ref());
@@ -407,7 +407,7 @@ impl Checker<'_> {
         span.start + inside.find(variable).unwrap_or(0)
     }
 
-    fn fault(&self, shape: FaultShape, length: Duration) -> Result<TimedFault, Mistake> {
+    fn fault(&self, shape: &FaultShape, length: Duration) -> Result<TimedFault, Mistake> {
         if shape.at.get_ref().0 >= length {
             return Err(self.at(
                 &shape.at,
@@ -426,7 +426,7 @@ impl Checker<'_> {
         Ok(TimedFault { at: shape.at.get_ref().0, spec: spec.clone(), lasts: shape.lasts.0 })
     }
 
-    fn gate(&self, shape: GateShape, flows: &[Flow]) -> Result<Gate, Mistake> {
+    fn gate(&self, shape: &GateShape, flows: &[Flow]) -> Result<Gate, Mistake> {
         let gate = Gate::parse(shape.expr.get_ref()).map_err(|error| {
             // The expression begins after its quote.
             let offset = shape.expr.span().start + error.column;

@@ -261,7 +261,7 @@ impl Scenario {
     pub fn cut(&mut self, length: Duration) {
         match &mut self.arrival {
             Arrival::Constant { lasts, .. } | Arrival::Poisson { lasts, .. } | Arrival::Users { lasts, .. } => {
-                *lasts = length
+                *lasts = length;
             }
             Arrival::Stages(stages) => cut_stages(stages, length),
         }
@@ -317,10 +317,10 @@ fn cut_stages(stages: &mut Vec<Stage>, length: Duration) {
 
 impl Source {
     fn resolve(&mut self, folder: &Path) {
-        if let Rows::Csv(path) | Rows::JsonLines(path) = &mut self.rows {
-            if path.is_relative() {
-                *path = folder.join(&*path);
-            }
+        if let Rows::Csv(path) | Rows::JsonLines(path) = &mut self.rows
+            && path.is_relative()
+        {
+            *path = folder.join(&*path);
         }
     }
 }

@@ -30,7 +30,10 @@ impl Pool {
         keep_quiet();
         let ready = Arc::new(tokio::sync::Semaphore::new(0));
         let attack = attack(bench, workers, ready.clone()).map_err(|error| LoadError::Workers(error.to_string()))?;
-        let attack = tokio::spawn(async move { attack.execute().await.map(|_| ()).map_err(|error| error.to_string()) });
+        let attack =
+            tokio::spawn(
+                async move { Box::pin(attack.execute()).await.map(|_| ()).map_err(|error| error.to_string()) },
+            );
         let mut pool = Self { attack };
         tokio::select! {
             all = tokio::time::timeout(START, ready.acquire_many(workers)) => match all {

@@ -89,10 +89,10 @@ impl Runs for Collector {
         let collector = self.clone();
         tokio::spawn(async move {
             while let Ok(Some(message)) = up.message().await {
-                if let Some(reply) = collector.hear(message.up) {
-                    if down.send(Ok(RunDown { down: Some(reply) })).await.is_err() {
-                        return;
-                    }
+                if let Some(reply) = collector.hear(message.up)
+                    && down.send(Ok(RunDown { down: Some(reply) })).await.is_err()
+                {
+                    return;
                 }
             }
         });
