@@ -227,38 +227,45 @@ fn stock_never_negative(evidence: &Evidence<'_>) -> Finding {
     Finding::of(products.len(), text.map(Counterexample::text))
 }
 
-/// Two successes, a wrong amount or a success without an order never heal; an order that is not PAID yet may.
+/// Two successes or a wrong amount never heal. An order that is not PAID yet may become so; and while the shop is in
+/// use, an order of this moment may be missing beside its payment.
 fn paid_once(evidence: &Evidence<'_>) -> Finding {
     let checked = evidence.snapshot.orders.len();
-    let mut paid: HashMap<i64, i64> = HashMap::new();
-    for payment in evidence.snapshot.payments.iter().filter(|payment| payment.status == "SUCCESS") {
-        let trace = evidence.orders.get(&payment.order_id).map_or("", |order| &order.trace_id);
-        let wrong = |text: String| Finding::of(checked, Some(Counterexample::order(text, payment.order_id, trace)));
-        if let Some(first) = paid.insert(payment.order_id, payment.id) {
-            return wrong(format!("order {} is paid twice, by payments {first} and {}", payment.order_id, payment.id));
-        }
-        match evidence.orders.get(&payment.order_id) {
-            None => {
-                return wrong(format!("payment {} is for order {}, which is not there", payment.id, payment.order_id));
-            }
-            Some(order) if order.total != payment.amount => {
-                return wrong(format!(
-                    "order {} costs {}, payment {} is over {}",
-                    order.id, order.total, payment.id, payment.amount
-                ));
-            }
-            Some(_) => {}
-        }
+    let violation = paid_wrongly(evidence);
+    if violation.is_some() {
+        return Finding::of(checked, violation);
     }
+    let payments = evidence.snapshot.payments.iter().filter(|payment| payment.status == "SUCCESS");
+    let paid: HashMap<i64, i64> = payments.map(|payment| (payment.order_id, payment.id)).collect();
+    let text = |order: &OrderFact| match (order.status == "PAID", paid.get(&order.id)) {
+        (true, None) => Some(format!("order {} is PAID without a successful payment", order.id)),
+        (false, Some(_)) => Some(format!("order {} has a successful payment and is {}", order.id, order.status)),
+        _ => None,
+    };
     let mut orders = evidence.snapshot.orders.iter();
-    if let Some(order) = orders.clone().find(|order| order.status == "PAID" && !paid.contains_key(&order.id)) {
-        let text = format!("order {} is PAID without a successful payment", order.id);
-        // Pay is read before order, so a payment of this moment may be missing; at rest there is none.
-        return Finding::settling(checked, Some(Counterexample::order(text, order.id, &order.trace_id)));
-    }
-    let unpaid = orders.find(|order| order.status != "PAID" && paid.contains_key(&order.id));
-    let text = |order: &OrderFact| format!("order {} has a successful payment and is {}", order.id, order.status);
-    Finding::settling(checked, unpaid.map(|order| Counterexample::order(text(order), order.id, &order.trace_id)))
+    let apart = orders.find_map(|order| Some(Counterexample::order(text(order)?, order.id, &order.trace_id)));
+    let orphan = || {
+        let (order, payment) = paid.iter().find(|(order, _)| !evidence.orders.contains_key(order))?;
+        Some(Counterexample::order(format!("payment {payment} is for order {order}, which is not there"), *order, ""))
+    };
+    Finding::settling(checked, apart.or_else(orphan))
+}
+
+fn paid_wrongly(evidence: &Evidence<'_>) -> Option<Counterexample> {
+    let mut paid: HashMap<i64, i64> = HashMap::new();
+    evidence.snapshot.payments.iter().filter(|payment| payment.status == "SUCCESS").find_map(|payment| {
+        let order = evidence.orders.get(&payment.order_id);
+        let wrong = |text| Counterexample::order(text, payment.order_id, order.map_or("", |order| &order.trace_id));
+        if let Some(first) = paid.insert(payment.order_id, payment.id) {
+            let text = format!("order {} is paid twice, by payments {first} and {}", payment.order_id, payment.id);
+            return Some(wrong(text));
+        }
+        let total = order.map(|order| order.total).filter(|total| *total != payment.amount)?;
+        Some(wrong(format!(
+            "order {} costs {total}, payment {} is over {}",
+            payment.order_id, payment.id, payment.amount
+        )))
+    })
 }
 
 fn ledger_balanced(evidence: &Evidence<'_>) -> Finding {

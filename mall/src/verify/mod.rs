@@ -38,17 +38,15 @@ pub enum VerifyError {
 }
 
 /// Waits until the shop is at rest, at most for `quiesce`, then judges the histories in `folder` that were made against
-/// this data. The shop may be up or down.
+/// this data. The shop may be up or down, and even in use.
 pub async fn run(folder: &Path, sources: &DataSources, quiesce: Duration) -> Result<Report, VerifyError> {
     let deadline = tokio::time::Instant::now() + quiesce;
-    let snapshot = loop {
-        let snapshot = Snapshot::read(sources).await?;
-        if snapshot.unrest().is_none() || tokio::time::Instant::now() >= deadline {
-            break snapshot;
-        }
+    while Snapshot::read(sources).await?.unrest().is_some() && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(POLL).await;
-    };
-    let histories = read_histories(folder, &snapshot.data_id)
-        .map_err(|source| VerifyError::History { folder: folder.display().to_string(), source })?;
-    Ok(check(&histories, &snapshot))
+    }
+    // Histories before data: what they acknowledge must then be in the snapshot, also while a run goes on.
+    let data_id = crate::store::data_id(sources).await?;
+    let unreadable = |source| VerifyError::History { folder: folder.display().to_string(), source };
+    let histories = read_histories(folder, &data_id).map_err(unreadable)?;
+    Ok(check(&histories, &Snapshot::read(sources).await?))
 }

@@ -78,17 +78,15 @@ pub struct Snapshot {
     pub payments: Vec<PaymentFact>,
     /// By id.
     pub outbox: Vec<OutboxFact>,
+    /// Payments changed while the rest was read: the two databases are not of one moment.
+    pub moved: bool,
 }
 
 impl Snapshot {
-    /// Reads the databases, pay before order: an event that the pay database calls delivered is then in the order database.
+    /// Reads the databases. There is no moment common to two files, so pay is read before and after order: what did not
+    /// change in between belongs together.
     pub async fn read(sources: &DataSources) -> Result<Self, StoreError> {
-        let mut pay = read_only(&sources.pay).await?;
-        let mut tx = pay.begin().await?;
-        let payments = payments(&mut tx).await?;
-        let outbox = outbox(&mut tx).await?;
-        tx.commit().await?;
-        pay.close().await?;
+        let before = read_pay(&sources.pay).await?;
         let mut order = read_only(&sources.order).await?;
         let mut tx = order.begin().await?;
         let data_id = crate::store::identity(&mut tx).await?.unwrap_or_default();
@@ -96,7 +94,10 @@ impl Snapshot {
         let orders = orders(&mut tx).await?;
         tx.commit().await?;
         order.close().await?;
-        Ok(Self { data_id, products, orders, payments, outbox })
+        let after = read_pay(&sources.pay).await?;
+        let moved = before != after;
+        let (payments, outbox) = after;
+        Ok(Self { data_id, products, orders, payments, outbox, moved })
     }
 
     /// What has not come to rest; `None` when everything has.
@@ -104,10 +105,19 @@ impl Snapshot {
         let waiting = self.outbox.iter().filter(|event| !event.published).count();
         let pending = self.payments.iter().filter(|payment| payment.status == "PENDING").count();
         match (waiting, pending) {
-            (0, 0) => None,
+            (0, 0) => self.moved.then(|| "payments are being made".to_owned()),
             (waiting, pending) => Some(format!("{waiting} events not delivered, {pending} payments pending")),
         }
     }
+}
+
+async fn read_pay(source: &str) -> Result<(Vec<PaymentFact>, Vec<OutboxFact>), StoreError> {
+    let mut pay = read_only(source).await?;
+    let mut tx = pay.begin().await?;
+    let facts = (payments(&mut tx).await?, outbox(&mut tx).await?);
+    tx.commit().await?;
+    pay.close().await?;
+    Ok(facts)
 }
 
 async fn rows(connection: &mut SqliteConnection, text: impl SqlSafeStr) -> Result<Vec<SqliteRow>, StoreError> {

@@ -205,6 +205,17 @@ fn what_may_heal_is_unknown_before_rest() {
 }
 
 #[test]
+fn a_shop_in_use_is_not_accused() {
+    let (history, mut snapshot) = some_orders();
+    // Placed and paid between the two reads of pay.
+    snapshot.moved = true;
+    snapshot.payments.remove(0);
+    let report = check(&[history], &snapshot);
+    assert_eq!(report.verdict, Verdict::Unknown);
+    assert_eq!(report.unrest.as_deref(), Some("payments are being made"));
+}
+
+#[test]
 fn the_report_has_the_stable_shape() {
     let (history, snapshot) = some_orders();
     let json = serde_json::to_value(check(&[history], &snapshot)).expect("serialises");
