@@ -1,12 +1,14 @@
 //! One database file: one connection that writes, a few that read, a span around each statement.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 use sqlx::Sqlite;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteQueryResult, SqliteRow};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::source::options;
@@ -17,14 +19,20 @@ use crate::telemetry::{Meters, span};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const READERS: u32 = 2;
 
+/// Between attempts to get the write lock from another process. SQLite's own back-off grows to 100 ms and starves whoever
+/// waits longest; a flat, short poll does not.
+const LOCK_POLL: Duration = Duration::from_millis(1);
+
 /// An open database. Cheap to clone.
 ///
-/// SQLite lets one connection write at a time. Several write connections in one process only meet in SQLite's own back-off,
-/// which starves some of them; so there is one, and its queue is fair.
+/// SQLite lets one connection write at a time. Within a process writers queue, first come first served, for the one
+/// connection that writes; only the head of the queue asks for the file's lock.
 #[derive(Clone)]
 pub struct Database {
     writer: SqlitePool,
     reader: SqlitePool,
+    /// Held by whoever writes or waits for the file's lock.
+    turn: Arc<Mutex<()>>,
     scope: Scope,
 }
 
@@ -37,7 +45,9 @@ struct Scope {
 
 /// A transaction that holds the write lock from its beginning. Dropped, it rolls back.
 pub struct Transaction {
+    // Before the turn: the connection must be back in its pool when the next one asks for it.
     inner: sqlx::Transaction<'static, Sqlite>,
+    _turn: OwnedMutexGuard<()>,
     scope: Scope,
 }
 
@@ -46,11 +56,11 @@ impl Database {
     pub async fn open(source: &str, namespace: &'static str, meters: Meters) -> Result<Self, StoreError> {
         let pool =
             || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false).idle_timeout(None);
-        let writer = pool().max_connections(1).connect_with(options(source)?).await?;
+        let writer = pool().max_connections(1).connect_with(options(source)?.busy_timeout(Duration::ZERO)).await?;
         // `query_only` instead of read-only files: a reader of a write-ahead log must be able to make its shared memory.
         let readers = options(source)?.pragma("query_only", "1");
         let reader = pool().max_connections(READERS).connect_lazy_with(readers);
-        Ok(Self { writer, reader, scope: Scope { namespace, meters } })
+        Ok(Self { writer, reader, turn: Arc::default(), scope: Scope { namespace, meters } })
     }
 
     /// The first row, from a reading connection.
@@ -70,18 +80,35 @@ impl Database {
 
     /// Runs a single writing statement outside every trace: for the book-keeping of background work.
     pub async fn settle(&self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        Ok(query.inner.execute(&self.writer).await?)
+        let mut tx = self.begin().await?;
+        let result = query.inner.execute(&mut *tx.inner).await?;
+        tx.commit().await?;
+        Ok(result)
     }
 
     /// Runs a single writing statement in a transaction of its own.
     pub async fn execute(&self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        self.scope.observed(query.statement, query.inner.execute(&self.writer)).await
+        let mut tx = self.begin().await?;
+        let result = tx.execute(query).await?;
+        tx.commit().await?;
+        Ok(result)
     }
 
-    /// Takes the write lock.
+    /// Takes the write lock, waiting for other writers of this process and of others.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
-        let inner = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Transaction { inner, scope: self.scope.clone() })
+        let late = |_| StoreError::Busy("other writers held the lock for too long".to_owned());
+        tokio::time::timeout(ACQUIRE_TIMEOUT, self.lock()).await.map_err(late)?
+    }
+
+    async fn lock(&self) -> Result<Transaction, StoreError> {
+        let turn = self.turn.clone().lock_owned().await;
+        loop {
+            match self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::from) {
+                Ok(inner) => return Ok(Transaction { inner, _turn: turn, scope: self.scope.clone() }),
+                Err(StoreError::Busy(_)) => tokio::time::sleep(LOCK_POLL).await,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Runs `work`, which begins and commits a transaction, in a span: its self time is the wait for the lock and the commit.
