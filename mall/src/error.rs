@@ -11,7 +11,7 @@ mod status;
 
 use std::borrow::Cow;
 
-pub use self::codes::{ErrorCode, Reason, Row};
+pub use self::codes::{ErrorCode, Reason, Row, markdown};
 pub use self::http::{ErrorBody, Failure};
 pub use self::status::{META_CODE, META_NAME, META_PLACE};
 

@@ -1,5 +1,7 @@
 //! The table of error codes.
 
+use std::fmt::Write as _;
+
 use tonic::Code;
 
 /// Why a request failed, as one word: what outcomes are counted by.
@@ -153,9 +155,34 @@ impl ErrorCode {
     }
 }
 
+/// The table as the Markdown document that `docs/errors.md` holds.
+pub fn markdown() -> String {
+    let mut document = String::from(
+        "# Errors\n\nEvery answer of the gateway that is not a success is JSON: `code`, `message`, `reason`, `trace_id`; a breaker's rejection \
+         adds\n`place` (`client`, `server`, `route`) and `name`; a failure after an order was committed is a 503 that adds its `order_id`,\nand \
+         the same `Idempotency-Key` resumes at the payment. Kept equal to the code by a test.\n\n\
+         | code | HTTP | gRPC | reason | meaning |\n|---|---|---|---|---|\n",
+    );
+    for Row { code, http, grpc, reason, meaning, .. } in ErrorCode::TABLE {
+        let (grpc, reason) = (crate::rpc::code_name(*grpc), reason.as_str());
+        let _infallible = writeln!(document, "| {code} | {http} | {grpc} | `{reason}` | {meaning} |");
+    }
+    document
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_document_lists_the_same_errors() {
+        let document = include_str!("../../../docs/errors.md");
+        assert_eq!(
+            document,
+            markdown(),
+            "docs/errors.md differs: write what `cargo run -p mall --example errors` prints"
+        );
+    }
 
     #[test]
     fn every_row_is_its_own() {
