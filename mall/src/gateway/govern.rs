@@ -199,7 +199,7 @@ impl Route {
         match response.extensions().get::<Failure>() {
             Some(Failure(error)) if response.status().is_server_error() => {
                 let reason = error.reason().as_str();
-                tracing::warn!(route = self.name, status, duration_ms, reason, message = %error, "request failed");
+                tracing::warn!(route = self.name, status, duration_ms, reason, %error, "request failed");
             }
             _ if elapsed >= SLOW => tracing::warn!(route = self.name, status, duration_ms, "slow request"),
             _ => tracing::debug!(route = self.name, status, duration_ms, "request"),
