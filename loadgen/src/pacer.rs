@@ -122,21 +122,25 @@ impl Pacer {
                     // The start that was drawn already keeps its place; those behind it follow the new rate.
                     self.arrivals.rescale(passed.max(at_s), rate);
                 }
-                Ok(Order::Pause) => match self.pause() {
-                    Some(stood) => zero += stood,
-                    None => {
-                        self.gauges.cut_short.store(true, Ordering::Relaxed);
+                Ok(Order::Pause) => {
+                    let Some(stood) = self.pause() else {
+                        self.cut_short();
                         break;
-                    }
-                },
+                    };
+                    zero += stood;
+                }
                 Ok(Order::Resume) => {}
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    self.gauges.cut_short.store(true, Ordering::Relaxed);
+                    self.cut_short();
                     break;
                 }
             }
         }
         self.gauges.ended.store(true, Ordering::Release);
+    }
+
+    fn cut_short(&self) {
+        self.gauges.cut_short.store(true, Ordering::Relaxed);
     }
 
     fn issue(&mut self, seq: u64, intended: Instant, zero: Instant) -> bool {

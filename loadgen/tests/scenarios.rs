@@ -121,3 +121,13 @@ fn scaling_and_cutting_change_the_schedule_alone() {
     drill.cut(Duration::from_secs(5));
     assert!(drill.faults.is_empty(), "a fault after the end is none");
 }
+
+#[test]
+fn the_document_lists_every_gate_and_its_example_is_valid() {
+    let document = include_str!("../../docs/scenarios.md");
+    for metric in loadgen::gate::METRICS {
+        assert!(document.contains(&format!("| `{}` | {} |", metric.form, metric.meaning)), "{}", metric.form);
+    }
+    let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    Scenario::parse("docs/scenarios.md", example).unwrap_or_else(|error| panic!("{error}"));
+}
