@@ -1,0 +1,67 @@
+//! The status of the stack, as Control answers it.
+
+use std::sync::Arc;
+
+use mall_api::control::{Addresses, RegisterRequest, StatusReply};
+use tokio::time::Instant;
+
+use super::configs::POLICY;
+use super::presence::Mode;
+use super::process::{Mark, Usage};
+use super::shared::Shared;
+
+impl Shared {
+    /// The stack as it is now. What the processes use is read from `/proc` off the runtime.
+    pub async fn status(self: &Arc<Self>) -> StatusReply {
+        let shared = Arc::clone(self);
+        let processes = tokio::task::spawn_blocking(move || shared.board.processes(shared.own, Mark::usage));
+        let processes = match processes.await {
+            Ok(processes) => processes,
+            Err(_) => self.board.processes(self.own, |_| Usage::default()),
+        };
+        let (phase, ready_ms) = self.board.phase();
+        let (mode, grace_left_ms) = match self.presence.mode() {
+            Mode::Foreground => ("foreground", 0),
+            Mode::Detached => ("detached", 0),
+            Mode::Grace(left) => ("grace", left.as_millis() as u64),
+        };
+        let addresses = self.addresses.borrow().clone();
+        StatusReply {
+            stack: self.folder.stack().to_owned(),
+            ready: ready_ms.is_some() && self.board.all_ready() && !self.stop.is_cancelled(),
+            ready_ms: ready_ms.unwrap_or(0),
+            addresses: Some(Addresses {
+                gateway: addresses.gateway,
+                otlp_grpc: addresses.otlp_grpc,
+                otlp_http: addresses.otlp_http,
+                console: addresses.console,
+            }),
+            processes,
+            faults: self.faults.list(),
+            policy: POLICY.to_owned(),
+            seed: self.order.seed,
+            mode: mode.to_owned(),
+            grace_left_ms,
+            started_unix_ns: self.order.started_unix_ns,
+            phase: if self.stop.is_cancelled() { "stopping" } else { phase }.to_owned(),
+        }
+    }
+
+    /// A process registered: it listens, so it is ready.
+    pub fn registered(self: &Arc<Self>, registration: &RegisterRequest) {
+        let since_spawn = |instance| {
+            self.spawn_times().get(&instance).map_or(0, |spawned: &Instant| spawned.elapsed().as_millis() as u64)
+        };
+        let RegisterRequest { instance, pid, address, .. } = registration;
+        if !self.board.registered(instance, *pid, address, since_spawn) {
+            return;
+        }
+        let known = self.board.instances().into_iter().find(|known| known.to_string() == *instance);
+        if let Some(known) = known {
+            if known.role == mall::config::Role::Gateway {
+                self.addresses.send_modify(|addresses| addresses.gateway.clone_from(address));
+            }
+            self.deliver_to_newcomer(known);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `mallctl status`: what runs, where, and what it uses.
+
+use collector_api::console::{Alert, AlertState, AlertsRequest};
+use mall_api::control::{Process, StatusReply, StatusRequest};
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{self, SCHEMA, Table, mib};
+use crate::stack::client::{Client, failure};
+
+/// Prints the status once, or after every change.
+pub async fn run(args: cli::Status, json: bool) -> Outcome {
+    let client = Client::to_stack(&args.stack.stack).await?;
+    if !args.watch {
+        let (status, alerts) = fetch(&client).await?;
+        print(&status, &alerts, json, false)?;
+        return Ok(Exit::Ok);
+    }
+    let mut stream = client.control().watch_status(StatusRequest {}).await.map_err(|s| failure(&s))?.into_inner();
+    while let Ok(Some(status)) = stream.message().await {
+        print(&status, &alerts(&client).await?, json, true)?;
+    }
+    output::progress(&format!("stack '{}' is gone", args.stack.stack));
+    Ok(Exit::Ok)
+}
+
+/// The status and the alerts of a stack.
+pub async fn fetch(client: &Client) -> Result<(StatusReply, Vec<Alert>), Failure> {
+    let status = client.control().status(StatusRequest {}).await.map_err(|s| failure(&s))?.into_inner();
+    Ok((status, alerts(client).await?))
+}
+
+async fn alerts(client: &Client) -> Result<Vec<Alert>, Failure> {
+    let reply = client.console().get_alerts(AlertsRequest { at_ns: 0 }).await.map_err(|s| failure(&s))?;
+    Ok(reply.into_inner().alerts)
+}
+
+fn print(status: &StatusReply, alerts: &[Alert], json: bool, live: bool) -> Result<(), Failure> {
+    match (json, live) {
+        (true, true) => output::json_line(&document(status, alerts)),
+        (true, false) => output::json(&document(status, alerts)),
+        (false, _) => {
+            output::line(&text(status, alerts));
+            Ok(())
+        }
+    }
+}
+
+/// The status as JSON, schema 1.
+pub fn document(status: &StatusReply, alerts: &[Alert]) -> Value {
+    let addresses = status.addresses.clone().unwrap_or_default();
+    json!({
+        "schema": SCHEMA,
+        "stack": status.stack,
+        "ready": status.ready,
+        "ready_ms": status.ready_ms,
+        "phase": status.phase,
+        "mode": status.mode,
+        "grace_left_ms": status.grace_left_ms,
+        "policy": status.policy,
+        "seed": status.seed,
+        "addresses": {
+            "gateway": addresses.gateway,
+            "otlp_grpc": addresses.otlp_grpc,
+            "otlp_http": addresses.otlp_http,
+            "console": addresses.console,
+        },
+        "processes": status.processes.iter().map(process_document).collect::<Vec<_>>(),
+        "faults": status.faults.iter().map(super::fault::document).collect::<Vec<_>>(),
+        "alerts": alerts.iter().filter(|alert| alert.state() != AlertState::Inactive)
+            .map(super::alerts::document).collect::<Vec<_>>(),
+    })
+}
+
+fn process_document(process: &Process) -> Value {
+    json!({
+        "role": process.role,
+        "replica": process.replica,
+        "pid": process.pid,
+        "state": process.state,
+        "ready": process.state == "ready",
+        "rss_bytes": process.rss_bytes,
+        "pss_bytes": process.pss_bytes,
+        "cpu_s": process.cpu_s,
+        "restarts": process.restarts,
+        "ready_ms": process.ready_ms,
+        "listen": process.listen,
+        "last_exit": process.last_exit,
+        "last_log": process.last_log,
+    })
+}
+
+/// The status for people.
+pub fn text(status: &StatusReply, alerts: &[Alert]) -> String {
+    let mut lines = vec![headline(status)];
+    if let Some(addresses) = &status.addresses {
+        let gateway = if addresses.gateway.is_empty() { "-" } else { &addresses.gateway };
+        lines.push(format!(
+            "gateway {gateway}   OTLP/gRPC {}   OTLP/HTTP {}   console {}",
+            addresses.otlp_grpc, addresses.otlp_http, addresses.console
+        ));
+    }
+    lines.push(String::new());
+    lines.push(process_table(&status.processes).render());
+    for fault in &status.faults {
+        lines.push(format!("fault {}", super::fault::text(fault)));
+    }
+    for alert in alerts.iter().filter(|alert| alert.state() != AlertState::Inactive) {
+        lines.push(format!("alert {}", super::alerts::text(alert)));
+    }
+    lines.join("\n")
+}
+
+fn headline(status: &StatusReply) -> String {
+    let state =
+        if status.ready { format!("ready in {:.2} s", status.ready_ms as f64 / 1e3) } else { status.phase.clone() };
+    let held = match status.mode.as_str() {
+        "grace" => format!("nobody holds it, it stops in {} s", status.grace_left_ms / 1_000),
+        mode => mode.to_owned(),
+    };
+    format!("stack '{}': {state}, {held}, policy {}, seed {}", status.stack, status.policy, status.seed)
+}
+
+fn process_table(processes: &[Process]) -> Table {
+    let mut table =
+        Table::new(&["process", "state", ">pid", ">pss MiB", ">rss MiB", ">cpu s", ">restarts", "listen", "note"]);
+    for process in processes {
+        let name = match process.replica {
+            0 => process.role.clone(),
+            replica => format!("{}/{replica}", process.role),
+        };
+        let note = if process.last_log.is_empty() { &process.last_exit } else { &process.last_log };
+        table.row([
+            name,
+            process.state.clone(),
+            process.pid.to_string(),
+            mib(process.pss_bytes),
+            mib(process.rss_bytes),
+            format!("{:.2}", process.cpu_s),
+            process.restarts.to_string(),
+            process.listen.clone(),
+            note.clone(),
+        ]);
+    }
+    let sum = |field: fn(&Process) -> u64| mib(processes.iter().map(field).sum());
+    let cpu: f64 = processes.iter().map(|process| process.cpu_s).sum();
+    table.row([
+        "together".to_owned(),
+        String::new(),
+        String::new(),
+        sum(|process| process.pss_bytes),
+        sum(|process| process.rss_bytes),
+        format!("{cpu:.2}"),
+        String::new(),
+        String::new(),
+        String::new(),
+    ]);
+    table
+}

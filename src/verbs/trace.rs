@@ -1,0 +1,22 @@
+//! `mallctl trace`: traces that the collector keeps.
+
+mod list;
+mod show;
+
+use crate::cli;
+use crate::exit::Outcome;
+
+/// Runs the verb.
+pub async fn run(args: cli::Trace, json: bool) -> Outcome {
+    match args {
+        cli::Trace::List { source, query, slowest, limit } => {
+            list::run(&super::collector(&source).await?, &query, slowest, limit, json).await
+        }
+        cli::Trace::Show { source, id } => show::run(&super::collector(&source).await?, &id, json).await,
+    }
+}
+
+/// An identity in hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

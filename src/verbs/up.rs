@@ -1,0 +1,130 @@
+//! `mallctl up`: start the shop and the collector; console, lines or background.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr};
+
+use loadgen::new_run_id;
+
+use super::load::text_beside;
+use super::scenario::{Meaning, read};
+use super::session::Session;
+use crate::cli::{self, Ports};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::stack::configs::instances;
+use crate::stack::order::{LoadOrder, Order, Shop};
+use crate::stack::shared::unix_ns;
+use crate::stack::state::StateFolder;
+use tui::Launch;
+
+/// Ports that are taken unless told otherwise; `--isolated` leaves them to the system.
+const GATEWAY: u16 = 8888;
+
+/// Runs the verb.
+pub async fn run(args: cli::Up, json: bool) -> Outcome {
+    let folder = StateFolder::of(&args.stack.stack)?;
+    let load = args.load.as_deref().map(|word| load_order(word, &folder)).transpose()?;
+    let has_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let order = order(&args, load.clone());
+    if args.detach {
+        return Session::start(folder, &order).await?.detach(json).await;
+    }
+    if has_terminal && !args.headless {
+        announce(&folder, &order);
+        let session = Session::start(folder, &order).await?;
+        return session.console_until_left(Launch::Up { can_stop: true }).await;
+    }
+    announce(&folder, &order);
+    let session = Session::start(folder, &order).await?;
+    let (exit, _) = session.lines_until_done(json, load.is_some(), std::future::pending()).await?;
+    match load {
+        Some(load) => report(&load, exit, json),
+        None => Ok(exit),
+    }
+}
+
+fn order(args: &cli::Up, load: Option<LoadOrder>) -> Order {
+    let [otlp_grpc, otlp_http, console] = ports(&args.ports);
+    Order {
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        otlp_grpc,
+        otlp_http,
+        console,
+        shop: Some(Shop {
+            gateway_port: isolated(args.gateway_port, GATEWAY, args.ports.isolated),
+            replicas: args.replicas.iter().cloned().collect(),
+        }),
+        seed: args.seed,
+        detached: args.detach,
+        load,
+        started_unix_ns: unix_ns(),
+    }
+}
+
+/// The three ports of a collector, in the order of the flags.
+pub fn ports(ports: &Ports) -> [u16; 3] {
+    [
+        isolated(ports.otlp_grpc, 4317, ports.isolated),
+        isolated(ports.otlp_http, 4318, ports.isolated),
+        isolated(ports.console_port, 4320, ports.isolated),
+    ]
+}
+
+/// A port that was not chosen is left to the system when the stack shall be isolated.
+fn isolated(port: u16, default: u16, isolated: bool) -> u16 {
+    if isolated && port == default { 0 } else { port }
+}
+
+fn load_order(word: &str, folder: &StateFolder) -> Result<LoadOrder, Failure> {
+    // A typo must be told before anything starts.
+    read(word)?;
+    let what = match Meaning::of(word) {
+        Meaning::File(path) => std::path::absolute(&path)
+            .map_err(|error| Failure::usage(format!("cannot find {word}")).because(error))?
+            .display()
+            .to_string(),
+        Meaning::Shipped(_) | Meaning::Url(_) => word.to_owned(),
+    };
+    let run_id = new_run_id();
+    let out = folder.runs().join(format!("{run_id}.json"));
+    Ok(LoadOrder { what, run_id, out })
+}
+
+fn announce(folder: &StateFolder, order: &Order) {
+    let processes = order.shop.as_ref().map_or(0, |shop| instances(shop).len()) + 1;
+    output::progress(&format!(
+        "mallctl {}: {processes} processes, state in {}; Ctrl-C or `mallctl down` stops them",
+        env!("CARGO_PKG_VERSION"),
+        folder.root().display()
+    ));
+}
+
+/// The end of `up --load --headless`: what the load reported, and its exit code.
+fn report(load: &LoadOrder, exit: Exit, json: bool) -> Outcome {
+    let path = if json { load.out.clone() } else { text_beside(&load.out) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => output::line(text.trim_end()),
+        Err(error) => {
+            return Err(Failure::new(if exit == Exit::Ok { Exit::Failure } else { exit }, "the load left no report")
+                .because(error)
+                .mend("see `mallctl logs load`"));
+        }
+    }
+    output::progress(&format!(
+        "run written to {}; next: `mallctl verify`, `mallctl report latest`",
+        load.out.display()
+    ));
+    Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn isolation_frees_only_what_was_not_chosen() {
+        assert_eq!(isolated(4317, 4317, true), 0);
+        assert_eq!(isolated(5000, 4317, true), 5000);
+        assert_eq!(isolated(4317, 4317, false), 4317);
+    }
+}
