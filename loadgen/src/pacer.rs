@@ -170,8 +170,8 @@ impl Pacer {
 /// The schedule's place in words: `stage 2/3, 400/s`.
 pub fn phase_text(position: Option<Position>) -> String {
     match position {
-        Some(Position { stage, of, rate }) if of > 1 => format!("stage {stage}/{of}, {rate:.0}/s"),
-        Some(Position { rate, .. }) => format!("{rate:.0}/s"),
+        Some(Position { stage, of, goal, .. }) if of > 1 => format!("stage {stage}/{of}, {goal:.0}/s"),
+        Some(Position { goal, .. }) => format!("{goal:.0}/s"),
         None => "finishing".into(),
     }
 }

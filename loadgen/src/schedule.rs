@@ -54,6 +54,8 @@ pub struct Position {
     pub of: usize,
     /// Rate now, flow starts per second.
     pub rate: f64,
+    /// Rate that the stage leads to.
+    pub goal: f64,
 }
 
 /// A rate over time.
@@ -112,7 +114,8 @@ impl Schedule {
     /// Stage and rate at an instant.
     pub fn position(&self, at_s: f64) -> Option<Position> {
         let segment = self.segments.iter().find(|segment| at_s < segment.start_s + segment.length_s)?;
-        Some(Position { stage: segment.stage + 1, of: self.stages, rate: segment.rate_at(at_s - segment.start_s) })
+        let rate = segment.rate_at(at_s - segment.start_s);
+        Some(Position { stage: segment.stage + 1, of: self.stages, rate, goal: segment.to })
     }
 
     fn count_at(&self, at_s: f64) -> f64 {
@@ -257,8 +260,8 @@ mod tests {
     #[test]
     fn the_position_names_stage_and_rate() {
         let schedule = Schedule::of(&Arrival::Stages(vec![stage(100.0, 0.0, 10.0), stage(400.0, 2.0, 20.0)]));
-        assert_eq!(schedule.position(3.0), Some(Position { stage: 1, of: 2, rate: 100.0 }));
-        assert_eq!(schedule.position(11.0), Some(Position { stage: 2, of: 2, rate: 250.0 }));
+        assert_eq!(schedule.position(3.0), Some(Position { stage: 1, of: 2, rate: 100.0, goal: 100.0 }));
+        assert_eq!(schedule.position(11.0), Some(Position { stage: 2, of: 2, rate: 250.0, goal: 400.0 }));
         assert_eq!(schedule.position(32.0), None);
     }
 

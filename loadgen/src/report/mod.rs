@@ -2,6 +2,8 @@
 
 mod attribution;
 mod json;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::time::Duration;

@@ -55,7 +55,7 @@ fn requests(facts: &Facts, out: &mut String) -> std::fmt::Result {
     let seconds = facts.duration.as_secs_f64().max(f64::EPSILON);
     writeln!(
         out,
-        "\nrequests   {} sent ({:.1}/s), {} ok, {} failed, {} of these unexpected",
+        "\nrequests   {} sent ({:.1}/s), {} ok, {} failed, {} unexpected",
         counts.sent,
         counts.sent as f64 / seconds,
         counts.ok,
@@ -178,9 +178,14 @@ fn events(facts: &Facts, out: &mut String) -> std::fmt::Result {
             writeln!(out, "\nfault `{}` was not injected: {why}", fault.spec)?;
         }
     }
-    let Some(settled) = facts.settled.as_ref().filter(|settled| !settled.events.is_empty()) else { return Ok(()) };
+    // What the load itself did is in the heading and the schedule.
+    let others = facts.settled.iter().flat_map(|settled| &settled.events).filter(|event| event.kind != "load");
+    let others: Vec<_> = others.collect();
+    if others.is_empty() {
+        return Ok(());
+    }
     writeln!(out, "\nevents")?;
-    for event in settled.events.iter().take(EVENTS) {
+    for event in others.iter().take(EVENTS) {
         let at = (event.begins_unix_ns as f64 - facts.started_unix_ns as f64) / 1e9;
         let whose = if event.service.is_empty() { &event.target } else { &event.service };
         let length = match event.ends_unix_ns.checked_sub(event.begins_unix_ns) {
@@ -189,8 +194,8 @@ fn events(facts: &Facts, out: &mut String) -> std::fmt::Result {
         };
         writeln!(out, "  {at:>7.1} s  {:<8} {} {}{length}", event.kind, clean(whose), clean(&event.detail))?;
     }
-    if settled.events.len() > EVENTS {
-        writeln!(out, "  and {} more in run.json", settled.events.len() - EVENTS)?;
+    if others.len() > EVENTS {
+        writeln!(out, "  and {} more in run.json", others.len() - EVENTS)?;
     }
     Ok(())
 }
