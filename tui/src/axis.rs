@@ -53,17 +53,22 @@ pub struct Bands {
 }
 
 impl Bands {
-    /// Bands for so many rows. Few rows are a factor of four apart, many a factor of two. They reach up to where the
-    /// slowest thousandth lies, but at least to one second and never further than needed, so that they move seldom.
+    /// Bands for at most so many rows. They reach from what only one in two hundred is faster than to where the slowest
+    /// thousandth lies, and always to one second, so that a jump needs no other scale. Where the rows do not suffice for
+    /// bands a factor of two apart, they are a factor of four apart.
     pub fn fit(rows: usize, seen: &Sketch) -> Self {
-        let step = if rows >= 9 { 1 } else { 2 };
-        let wanted = rows.saturating_sub(1).min(EDGES_US.len().div_ceil(step));
         let slow = seen.quantile_us(0.999).unwrap_or(0).max(1_000_000);
+        let fast = seen.quantile_us(0.005).unwrap_or(8_000);
         let top = EDGES_US.iter().rposition(|edge| *edge <= slow).unwrap_or(0);
+        let bottom = EDGES_US.partition_point(|edge| *edge <= fast).min(top);
+        let step = if top - bottom + 2 <= rows { 1 } else { 2 };
         // With a factor of four, the top edge stays on the grid that holds one second.
         let top = if step == 2 { top - top % 2 } else { top };
-        let mut edges: Vec<u64> =
-            (0..wanted).filter_map(|at| top.checked_sub(at * step)).map(|at| EDGES_US[at]).collect();
+        let mut edges: Vec<u64> = (0..rows.saturating_sub(1))
+            .map_while(|at| top.checked_sub(at * step))
+            .take_while(|at| *at + step > bottom)
+            .map(|at| EDGES_US[at])
+            .collect();
         edges.reverse();
         Self { edges }
     }
@@ -102,10 +107,15 @@ mod tests {
 
     #[test]
     fn five_rows_read_as_the_sketch_says() {
-        let bands = Bands::fit(5, &Sketch::new());
+        let mut sketch = Sketch::new();
+        for micros in [9_000, 18_000, 412_000] {
+            sketch.record_us(micros);
+        }
+        let bands = Bands::fit(7, &sketch);
         assert_eq!(bands.edges, [15_000, 60_000, 250_000, 1_000_000]);
         assert_eq!(bands.band_of(412_000), 3);
         assert_eq!(bands.range(4), (1_000_000, None));
+        assert_eq!(Bands::fit(12, &sketch).edges, [15_000, 30_000, 60_000, 125_000, 250_000, 500_000, 1_000_000]);
     }
 
     proptest! {
@@ -121,9 +131,12 @@ mod tests {
         #[test]
         fn every_value_falls_into_one_band(rows in 0_usize..40, values in prop::collection::vec(0_u64..100_000_000, 0..100)) {
             let mut sketch = Sketch::new();
-            values.iter().for_each(|value| sketch.record_us(*value));
+            for value in &values {
+                sketch.record_us(*value);
+            }
             let bands = Bands::fit(rows, &sketch);
             prop_assert_eq!(bands.counts(&sketch).iter().sum::<u64>(), values.len() as u64);
+            prop_assert!(bands.count() <= rows.max(1));
         }
     }
 }

@@ -76,7 +76,7 @@ impl Client {
             }
             Ask::Trace(trace_id) => {
                 let request = wire::GetTraceRequest { trace_id, at_ns: 0 };
-                Answer::Trace(within(console.get_trace(request)).await?.into_inner())
+                Answer::Trace(Box::new(within(console.get_trace(request)).await?.into_inner()))
             }
             Ask::Spans { trace_id, span_ids } => {
                 let request = wire::GetSpansRequest { trace_id: trace_id.clone(), span_id: span_ids };

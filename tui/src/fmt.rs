@@ -67,7 +67,8 @@ pub fn clock(unix_s: u64) -> String {
 
 /// Sixteen or eight bytes as hexadecimal digits.
 pub fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Whole percentages of parts that sum to 100, by largest remainder; all zero when nothing is there.

@@ -345,7 +345,8 @@ pub fn markdown() -> String {
             let keys = keys
                 .split(" / ")
                 .map(|pair| pair.split(' ').map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" "));
-            document.push_str(&format!("| {title} | {} | {help} |\n", keys.collect::<Vec<_>>().join(" / ")));
+            let row = ["| ", title, " | ", &keys.collect::<Vec<_>>().join(" / "), " | ", help, " |\n"];
+            document.push_str(&row.concat());
         }
     }
     document

@@ -22,8 +22,12 @@ mod palette;
 mod run;
 mod sentence;
 mod shell;
+#[cfg(test)]
+mod simulate;
 mod summary;
 mod term;
+#[cfg(test)]
+mod tests;
 mod theme;
 mod update;
 mod view;
@@ -50,4 +54,9 @@ pub async fn lines(options: Options, out: impl Write, until: impl Future<Output 
 /// seconds.
 pub async fn capture(options: Options, size: (u16, u16), screen: Screen, format: Format) -> Result<String, TuiError> {
     capture::capture(options, size, screen, format).await
+}
+
+/// One picture of a trace, `size` columns by rows: the waterfall that the console draws. Pure.
+pub fn trace_picture(trace: collector_api::console::Trace, size: (u16, u16), format: Format) -> String {
+    capture::trace(trace, size, format)
 }

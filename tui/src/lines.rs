@@ -73,10 +73,10 @@ impl Said {
         }
         match &model.link {
             Link::Lost { why, .. } => {
-                lines.push(format!("lost the collector on {}: {why}; trying again", model.address))
+                lines.push(format!("lost the collector on {}: {why}; trying again", model.address));
             }
             Link::Live if matches!(self.link, Some(Link::Lost { .. })) => {
-                lines.push("the collector answers again".to_owned())
+                lines.push("the collector answers again".to_owned());
             }
             Link::Live | Link::Connecting { .. } => {}
         }

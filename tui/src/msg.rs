@@ -97,7 +97,7 @@ pub enum Answer {
         reply: wire::ListTracesReply,
     },
     /// To [`Ask::Trace`].
-    Trace(wire::Trace),
+    Trace(Box<wire::Trace>),
     /// To [`Ask::Spans`].
     Spans {
         /// Their trace.

@@ -102,12 +102,12 @@ fn fault(kind: &str, target: &str, params: &[&str]) -> Result<Command, String> {
         if name == "for" {
             for_ms = duration_ms(value)?;
         } else {
-            line.push_str(&format!(" {name}={value}"));
+            line = format!("{line} {name}={value}");
             fields.insert(name.to_owned(), value.to_owned());
         }
     }
     if kind != "kill" {
-        line.push_str(&format!(" --for {}", written(for_ms)));
+        line = format!("{line} --for {}", written(for_ms));
     }
     let fault = Fault { kind: kind.to_owned(), target: target.to_owned(), params: fields, for_ms, ..Fault::default() };
     Ok(Command { change: Change::AddFault(fault), line })

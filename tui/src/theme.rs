@@ -178,10 +178,9 @@ impl Theme {
         if self.depth == Depth::None {
             return match role {
                 Role::Text | Role::Good => plain,
-                Role::Quiet => plain.add_modifier(Modifier::DIM),
+                Role::Quiet | Role::Heading => plain.add_modifier(Modifier::DIM),
                 Role::Strong | Role::Warn | Role::Fault | Role::Accent => plain.add_modifier(Modifier::BOLD),
                 Role::Error => plain.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-                Role::Heading => plain.add_modifier(Modifier::DIM),
                 Role::Selected => plain.add_modifier(Modifier::REVERSED),
             };
         }
@@ -283,9 +282,8 @@ pub fn detect(choice: crate::ColorChoice, var: impl Fn(&str) -> Option<String>) 
     };
     match choice {
         crate::ColorChoice::Never => Depth::None,
-        crate::ColorChoice::Always => promised,
         crate::ColorChoice::Auto if no_color || term == "dumb" => Depth::None,
-        crate::ColorChoice::Auto => promised,
+        crate::ColorChoice::Always | crate::ColorChoice::Auto => promised,
     }
 }
 

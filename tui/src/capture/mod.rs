@@ -4,12 +4,16 @@ mod render;
 
 use std::time::Duration;
 
+use collector_api::console as wire;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::model::ui::TraceUi;
 use crate::model::{Link, Model};
+use crate::msg::{Answer, Msg};
 use crate::shell::Shell;
-use crate::{Format, Options, Screen, TuiError, view};
+use crate::theme::{Depth, Theme};
+use crate::{Format, Launch, Options, Screen, TuiError, update, view};
 
 /// Longest wait for a collector to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -43,10 +47,23 @@ pub async fn capture(options: Options, size: (u16, u16), screen: Screen, format:
     Ok(snapshot(&shell.model, size, format))
 }
 
+/// A trace at a size, as its waterfall.
+pub fn trace(trace: wire::Trace, size: (u16, u16), format: Format) -> String {
+    let mut model = Model::new("", Launch::Watch);
+    model.theme = Theme::new(Depth::True, false);
+    model.trace = Some(TraceUi { id: trace.trace_id.clone(), ..TraceUi::default() });
+    let _ = update::update(&mut model, Msg::Answer(Box::new(Answer::Trace(Box::new(trace)))));
+    snapshot(&model, size, format)
+}
+
 /// The model at a size, deterministic.
 pub fn snapshot(model: &Model, size: (u16, u16), format: Format) -> String {
     let mut model = model.clone();
     model.size = size;
+    if format == Format::Text {
+        // Without colours the glyphs carry the intensities.
+        model.theme = Theme::new(Depth::None, model.theme.is_ascii());
+    }
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
     view::draw(&model, &mut buffer);
     match format {

@@ -39,8 +39,8 @@ fn tidy_map(map: &mut HashMap<String, String>) {
     map.values_mut().for_each(tidy);
 }
 
-fn sketch(wire: Option<wire::Sketch>) -> Sketch {
-    wire.as_ref().map(Sketch::from).unwrap_or_default()
+fn sketch(wire: Option<&wire::Sketch>) -> Sketch {
+    wire.map(Sketch::from).unwrap_or_default()
 }
 
 /// One second.
@@ -50,15 +50,15 @@ pub fn second(wire: wire::Second) -> Second {
         instance: tidied(cell.instance),
         requests: cell.requests,
         errors: cell.errors,
-        latency: sketch(cell.latency),
+        latency: sketch(cell.latency.as_ref()),
     });
     let run = wire.run.map(|mut counts| {
         tidy(&mut counts.run_id);
         tidy_keys(&mut counts.outcomes);
         RunCell {
-            intended: sketch(counts.intended.take()),
-            service: sketch(counts.service.take()),
-            ttfb: sketch(counts.ttfb.take()),
+            intended: sketch(counts.intended.take().as_ref()),
+            service: sketch(counts.service.take().as_ref()),
+            ttfb: sketch(counts.ttfb.take().as_ref()),
             counts,
         }
     });
@@ -75,8 +75,8 @@ pub fn second(wire: wire::Second) -> Second {
     Second {
         unix_s: wire.unix_s,
         services: services.collect(),
-        entry_ok: sketch(wire.entry_ok),
-        entry_failed: sketch(wire.entry_failed),
+        entry_ok: sketch(wire.entry_ok.as_ref()),
+        entry_failed: sketch(wire.entry_failed.as_ref()),
         run,
         balance,
         breakers,

@@ -1,5 +1,7 @@
 //! What coincided with a moment, and where the time or the failures are.
 
+use std::ops::RangeInclusive;
+
 use collector_api::console as wire;
 
 use crate::fmt;
@@ -26,7 +28,7 @@ pub fn coincidence(data: &Data, second: u64) -> Option<String> {
         begin <= second + 1 && begin + TRAIL_S >= second
     };
     let last_of =
-        |kinds: &[&str]| data.events.values().filter(|event| kinds.contains(&event.kind.as_str())).filter(began).last();
+        |kinds: &[&str]| data.events.values().filter(|event| kinds.contains(&event.kind.as_str())).rfind(began);
     if let Some(fault) = last_of(&["fault"]) {
         return Some(format!("when fault '{}' began (injected)", fault_label(fault)));
     }
@@ -88,16 +90,22 @@ impl Skew {
     /// `pay-rpc/1 share 33 -> 4 %`.
     pub fn words(&self) -> String {
         let from = self.before.unwrap_or(self.fair);
-        format!("{} gets {:.0} {ARROW} {} of picks", self.instance, from * 100.0, fmt::percent(self.share))
+        format!("{} share {:.0} {ARROW} {:.0} %", self.instance, from * 100.0, self.share * 100.0)
     }
 }
 
 /// Between two values.
 pub const ARROW: &str = "->";
 
+/// The last ten seconds, but none before a moment.
+fn window_since(data: &Data, since_s: Option<u64>) -> RangeInclusive<u64> {
+    let window = data.window();
+    since_s.unwrap_or(0).clamp(*window.start(), *window.end())..=*window.end()
+}
+
 /// The replica whose share of picks is furthest from fair, below half of it or above 1.3 times.
 pub fn skew(data: &Data, since_s: Option<u64>) -> Option<Skew> {
-    let picks = data.seconds.picks(data.window());
+    let picks = data.seconds.picks(window_since(data, since_s));
     let before = since_s.map(|since| data.seconds.picks(since.saturating_sub(20)..=since.saturating_sub(1)));
     let mut furthest: Option<(f64, Skew)> = None;
     for (service, instances) in &picks {
@@ -125,10 +133,10 @@ pub fn skew(data: &Data, since_s: Option<u64>) -> Option<Skew> {
 }
 
 /// The replica that holds most of its service's failures: its name and its failed share of its own calls.
-pub fn failing_replica(data: &Data) -> Option<(String, f64)> {
+pub fn failing_replica(data: &Data, since_s: Option<u64>) -> Option<(String, f64)> {
     let mut worst: Option<(String, f64)> = None;
     for (_, instances) in
-        data.seconds.services(data.window()).into_values().filter(|(_, instances)| instances.len() > 1)
+        data.seconds.services(window_since(data, since_s)).into_values().filter(|(_, instances)| instances.len() > 1)
     {
         let errors: u64 = instances.values().map(|red| red.errors).sum();
         for (instance, red) in instances {

@@ -120,7 +120,7 @@ pub fn failing(data: &Data, episode: Option<&Episode>) -> Option<Sentence> {
         first = format!("{first}, {when}");
     }
     let skew = cause::skew(data, Some(episode.from_s));
-    let replica = cause::failing_replica(data);
+    let replica = cause::failing_replica(data, Some(episode.from_s));
     let clause = match (replica, skew) {
         (Some((instance, own)), Some(skew)) if skew.instance == instance && skew.share > skew.fair => Some(format!(
             "{instance} fails {} and gets {} of picks (fair {}), no breaker trips",

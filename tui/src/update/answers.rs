@@ -23,7 +23,7 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
         }
         Answer::Trace(wire) => {
             if let Some(open) = model.trace.as_mut().filter(|open| open.id == wire.trace_id) {
-                let rows = TraceRows::new(intake::trace(wire));
+                let rows = TraceRows::new(intake::trace(*wire));
                 open.error = None;
                 if open.selected == 0 || rows.row_of(open.selected).is_none() {
                     open.selected = rows.rows.first().map_or(0, |row| row.span_id);

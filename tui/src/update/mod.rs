@@ -169,6 +169,12 @@ fn act(model: &mut Model, context: Context, action: Action) -> Option<Effects> {
     }
 }
 
+/// Whether an action is handled in a context.
+#[cfg(test)]
+pub fn handles(model: &mut Model, context: Context, action: Action) -> bool {
+    act(model, context, action).is_some()
+}
+
 fn global(model: &mut Model, action: Action) -> Option<Effects> {
     Some(match action {
         Action::Open(screen) => open(model, screen),
@@ -233,8 +239,8 @@ fn list(model: &mut Model, action: Action, screen: Screen) -> Option<Effects> {
         _ => model.data().alerts.iter().map(alert_key).collect(),
     };
     let ui: &mut ListUi = if screen == Screen::Services { &mut model.services } else { &mut model.alerts };
-    if let Some(to) = step(&keys, ui.selected.as_ref(), action, 1) {
-        ui.selected = to;
+    if let Some(moved) = step(&keys, ui.selected.as_ref(), action, 1) {
+        ui.selected = moved.to;
         return Some(Effects::new());
     }
     match action {
@@ -289,13 +295,19 @@ fn load(model: &mut Model, action: Action) -> Option<Effects> {
     }
 }
 
+/// Where a selection went.
+struct Moved<T> {
+    /// The selected key; `None` follows what arrives.
+    to: Option<T>,
+}
+
 /// The selection after a move in a list of keys, when the action is a move. Nothing selected counts as the first row;
 /// `First` lets go, which follows what arrives.
-fn step<T: PartialEq + Clone>(keys: &[T], selected: Option<&T>, action: Action, page: usize) -> Option<Option<T>> {
+fn step<T: PartialEq + Clone>(keys: &[T], selected: Option<&T>, action: Action, page: usize) -> Option<Moved<T>> {
     let at = selected.and_then(|key| keys.iter().position(|held| held == key));
     let last = keys.len().saturating_sub(1);
     let to = match (action, at) {
-        (Action::First, _) => return Some(None),
+        (Action::First, _) => return Some(Moved { to: None }),
         (Action::Last, _) => last,
         (Action::Down, None) if selected.is_none() => 1.min(last),
         (Action::Down, at) => (at.unwrap_or(0) + 1).min(last),
@@ -304,5 +316,5 @@ fn step<T: PartialEq + Clone>(keys: &[T], selected: Option<&T>, action: Action, 
         (Action::PageUp, at) => at.unwrap_or(0).saturating_sub(page),
         _ => return None,
     };
-    Some(keys.get(to).cloned())
+    Some(Moved { to: keys.get(to).cloned() })
 }

@@ -29,7 +29,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
             let to = if selected.is_none() {
                 rows.first().cloned()
             } else {
-                step(&rows, selected.as_ref(), action, 1).flatten()
+                step(&rows, selected.as_ref(), action, 1).and_then(|moved| moved.to)
             };
             model.overview.service = to;
         }

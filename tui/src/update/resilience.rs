@@ -28,8 +28,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
     match panel {
         ResiliencePanel::Breakers => {
             let keys: Vec<_> = breakers(model).into_iter().map(key).collect();
-            if let Some(to) = step(&keys, model.resilience.breaker.as_ref(), action, 1) {
-                model.resilience.breaker = to;
+            if let Some(moved) = step(&keys, model.resilience.breaker.as_ref(), action, 1) {
+                model.resilience.breaker = moved.to;
                 return Some(Effects::new());
             }
         }
@@ -40,8 +40,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
                 .iter()
                 .flat_map(|service| service.replicas.iter().map(|replica| replica.instance.clone()))
                 .collect();
-            if let Some(to) = step(&keys, model.resilience.replica.as_ref(), action, 1) {
-                model.resilience.replica = to;
+            if let Some(moved) = step(&keys, model.resilience.replica.as_ref(), action, 1) {
+                model.resilience.replica = moved.to;
                 return Some(Effects::new());
             }
         }

@@ -30,8 +30,8 @@ fn again(model: &mut Model) {
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
     let ids: Vec<Vec<u8>> = model.traces.list.iter().map(|row| row.trace_id.clone()).collect();
     let page = usize::from(model.size.1.saturating_sub(8)).max(1);
-    if let Some(to) = step(&ids, model.traces.selected.as_ref(), action, page) {
-        model.traces.selected = to;
+    if let Some(moved) = step(&ids, model.traces.selected.as_ref(), action, page) {
+        model.traces.selected = moved.to;
         return Some(Effects::new());
     }
     Some(match action {

@@ -2,7 +2,7 @@
 
 use ratatui::style::Modifier;
 
-use crate::keymap::{self, Context, KEYS};
+use crate::keymap::{self, Action, Context, KEYS};
 use crate::model::{Link, Model};
 use crate::theme::Role;
 use crate::update;
@@ -67,7 +67,7 @@ fn right_side(model: &Model) -> String {
     let data = model.data();
     let mut parts = Vec::new();
     if data.has_spans() {
-        parts.push(format!("lost {} spans", fmt::count(data.lost_spans())));
+        parts.push(format!("lost {}", fmt::count(data.lost_spans())));
     }
     if let Some(join) = data.current_run().and_then(|run| run.join.as_ref()).filter(|join| join.sampled > join.waiting)
     {
@@ -107,15 +107,21 @@ pub fn footer(model: &Model, pen: &mut Pen<'_>) {
     let is_overlay = matches!(context, Context::Typing | Context::Help | Context::Confirm | Context::Leaving);
     let mut x = 1;
     if !is_overlay {
-        let keys: String = Screen::ALL.iter().map(|(_, key, _)| *key).collect();
-        x = pen.say(x, 0, &keys, Role::Accent);
-        x = pen.say(x + 1, 0, "screens", Role::Quiet) + 2;
+        x = pen.say(x, 0, "1-7", Role::Accent);
+        x = pen.say(x + 1, 0, "view", Role::Quiet) + 2;
     }
     let of_context = KEYS.iter().filter(|binding| binding.context == context);
     let global = KEYS.iter().filter(|binding| binding.context == Context::Global && !is_overlay);
+    // Help and the way out are always there.
+    let is_kept = |action: Action| matches!(action, Action::Help | Action::Leave);
+    let mut kept = if is_overlay { 0 } else { text_width("? help  q leave  ") };
     for binding in of_context.chain(global).filter(|binding| !binding.footer.is_empty()) {
         let word = keymap::footer_word(binding.action);
-        if x + text_width(binding.footer) + text_width(word) + 2 > pen.width() {
+        let width = text_width(binding.footer) + text_width(word) + 3;
+        if is_kept(binding.action) {
+            kept = kept.saturating_sub(width);
+        }
+        if x + width + kept > pen.width() + 2 {
             continue;
         }
         x = pen.say(x, 0, binding.footer, Role::Accent);

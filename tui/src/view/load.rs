@@ -2,6 +2,7 @@
 
 use collector_api::console::{Join, Run};
 use collector_api::sketch::Sketch;
+use ratatui::layout::Rect;
 
 use crate::fmt;
 use crate::model::Model;
@@ -28,12 +29,18 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let recent = data.seconds.run(data.window(), Some(&run.run_id));
     title(data, run, pen);
     rates(data, run, if is_over { &whole } else { &recent }, begin..=end, &mut pen.rows(2, 4));
-    let half = pen.width() / 2;
-    clocks("clocks, last 10 s", &recent, &mut pen.part(ratatui::layout::Rect { x: 0, y: 7, width: half, height: 5 }));
-    clocks("clocks, whole run", &whole, &mut pen.part(ratatui::layout::Rect { x: half, y: 7, width: half, height: 5 }));
-    let rest = pen.height().saturating_sub(13);
-    outcomes(&whole, &mut pen.part(ratatui::layout::Rect { x: 0, y: 13, width: half, height: rest }));
-    join(run, &mut pen.part(ratatui::layout::Rect { x: half, y: 13, width: half, height: rest }));
+    let (width, height) = (pen.width(), pen.height());
+    let half = width / 2;
+    let is_wide = width >= 120;
+    let part = |x: u16, y: u16, width: u16, height: u16| Rect { x, y, width, height };
+    let second = if is_wide { part(half, 7, half, 5) } else { part(0, 12, width, 5) };
+    clocks("clocks, last 10 s", &recent, &mut pen.part(part(0, 7, if is_wide { half } else { width }, 5)));
+    clocks("clocks, whole run", &whole, &mut pen.part(second));
+    let y = if is_wide { 13 } else { 17 };
+    let rest = height.saturating_sub(y);
+    let left = if is_wide { half } else { 36.min(half) };
+    outcomes(&whole, &mut pen.part(part(0, y, left, rest)));
+    join(run, &mut pen.part(part(left, y, width.saturating_sub(left), rest)));
 }
 
 fn title(data: &Data, run: &Run, pen: &mut Pen<'_>) {
@@ -104,7 +111,7 @@ fn rates(data: &Data, run: &Run, cell: &RunCell, range: std::ops::RangeInclusive
 /// Time from the intended start beside time from the sending: what a closed generator hides is the difference.
 fn clocks(heading: &str, cell: &RunCell, pen: &mut Pen<'_>) {
     pen.rule(0, heading);
-    let ends = [22_u16, 31, 40, 49, 58].map(|end| end * pen.width().min(60) / 60);
+    let ends = [22_u16, 31, 40, 49, 58];
     for (end, title) in ends.iter().zip(["p50", "p90", "p99", "p99.9", "max"]) {
         pen.figure(*end, 1, title, Role::Heading);
     }
@@ -138,8 +145,8 @@ fn outcomes(whole: &RunCell, pen: &mut Pen<'_>) {
         let y = at as u16 + 1;
         let style = pen.theme.style(Role::Text);
         pen.column(1, y, 15, name, style);
-        pen.figure(27, y, &fmt::count(count), role);
-        pen.figure(36, y, &fmt::percent1(ratio(count, all)), Role::Quiet);
+        pen.figure(24, y, &fmt::count(count), role);
+        pen.figure(33, y, &fmt::percent1(ratio(count, all)), Role::Quiet);
     }
 }
 
@@ -148,28 +155,19 @@ fn join(run: &Run, pen: &mut Pen<'_>) {
     pen.rule(0, "requests joined to their trace");
     let join = run.join.clone().unwrap_or_default();
     let Join { sampled, joined, late, missing, waiting, reasons } = join;
-    let words =
-        format!("joined {} of {} sampled of {} sent", fmt::count(joined), fmt::count(sampled), fmt::count(run.sent));
-    pen.say(1, 1, &words, Role::Strong);
+    let x = pen.say(1, 1, &format!("joined {} of {} sampled", fmt::count(joined), fmt::count(sampled)), Role::Strong);
+    pen.say(x, 1, &format!(" of {} sent", fmt::count(run.sent)), Role::Text);
     let judged = sampled.saturating_sub(waiting);
     if judged > 0 {
         let role = if joined == judged { Role::Good } else { Role::Warn };
         let floored = (joined as f64 / judged as f64 * 10_000.0).floor() / 100.0;
-        pen.say(
-            1,
-            2,
-            &format!(
-                "join rate {floored:.2} %, {} late, {} missing, {} waiting",
-                fmt::count(late),
-                fmt::count(missing),
-                fmt::count(waiting)
-            ),
-            role,
-        );
+        pen.say(1, 2, &format!("join rate {floored:.2} % of those not waiting"), role);
     }
+    let rest = format!("{} late, {} missing, {} waiting", fmt::count(late), fmt::count(missing), fmt::count(waiting));
+    pen.say(1, 3, &rest, Role::Text);
     let mut reasons: Vec<_> = reasons.into_iter().collect();
     reasons.sort();
     for (at, (reason, count)) in reasons.into_iter().enumerate() {
-        pen.say(1, 3 + at as u16, &format!("{reason} {}", fmt::count(count)), Role::Warn);
+        pen.say(1, 4 + at as u16, &format!("{reason} {}", fmt::count(count)), Role::Warn);
     }
 }

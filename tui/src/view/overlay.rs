@@ -17,13 +17,13 @@ use crate::{Launch, Screen};
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     match &model.overlay {
         Some(Overlay::Help(from)) => help(model, *from, pen),
-        Some(Overlay::Palette(input)) => typed(pen, ":", input, palette_hint(model, input)),
+        Some(Overlay::Palette(input)) => typed(pen, ":", input, &palette_hint(model, input)),
         Some(Overlay::Filter(input)) => {
             typed(
                 pen,
                 "/",
                 input,
-                "service=pay-rpc && duration>50ms && status=error    words search names and attributes".to_owned(),
+                "service=pay-rpc && duration>50ms && status=error    words search names and attributes",
             );
         }
         Some(Overlay::Confirm(command)) => {
@@ -93,12 +93,12 @@ fn palette_hint(model: &Model, input: &Input) -> String {
 }
 
 /// A line at the bottom, with a hint above it.
-fn typed(pen: &mut Pen<'_>, sign: &str, input: &Input, hint: String) {
+fn typed(pen: &mut Pen<'_>, sign: &str, input: &Input, hint: &str) {
     let (width, height) = (pen.width(), pen.height());
     let y = height.saturating_sub(2);
     let mut lines = pen.part(Rect { x: 0, y, width, height: 2 });
     lines.clear();
-    lines.say(1, 0, &hint, Role::Quiet);
+    lines.say(1, 0, hint, Role::Quiet);
     let x = lines.say(1, 1, sign, Role::Accent) + 1;
     let room = usize::from(width.saturating_sub(x + 2)).max(1);
     let skipped = input.visual_cursor().saturating_sub(room);

@@ -15,10 +15,10 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     pen.say(0, 0, &format!("rate {}", fmt::rate(rate)), Role::Strong);
     pen.say(0, 1, &format!("err  {}", fmt::percent1(entry.error_ratio())), error_role);
     pen.say(0, 2, &format!("p99  {p99}"), Role::Strong);
-    if model.link != Link::Live {
-        pen.say(0, 3, "disconnected", Role::Error);
-    } else {
+    if model.link == Link::Live {
         pen.say(0, 3, &data.sentence.text(), Role::Quiet);
+    } else {
+        pen.say(0, 3, "disconnected", Role::Error);
     }
     pen.say(0, 4, "60x16 shows all", Role::Quiet);
 }

@@ -11,7 +11,9 @@ use crate::widget::pen::Pen;
 use crate::widget::table::first_row;
 
 /// Columns of the duration bar.
-const BAR: u16 = 14;
+fn bar_width(width: u16) -> u16 {
+    if width < 100 { 7 } else { 16 }
+}
 
 /// Draws the list.
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
@@ -54,7 +56,7 @@ fn top(model: &Model, pen: &mut Pen<'_>) {
         x = pen.say(x, 0, &ui.query, Role::Accent);
     }
     let (seen, kept, matched) = ui.counts;
-    let words = format!("{} match of {} kept, {} seen", fmt::count(matched), fmt::count(kept), fmt::count(seen));
+    let words = format!("{} of {} kept, {} seen", fmt::count(matched), fmt::count(kept), fmt::count(seen));
     if x + 2 + crate::widget::pen::text_width(&words) < pen.width() {
         let end = pen.width() - 1;
         pen.figure(end, 0, &words, Role::Quiet);
@@ -73,7 +75,7 @@ fn heading(pen: &mut Pen<'_>, width: u16) {
 
 /// End of the column of spans, and begin of the names.
 fn columns(width: u16) -> (u16, u16) {
-    (width.saturating_sub(20), 26 + BAR)
+    (width.saturating_sub(if width < 100 { 12 } else { 22 }), 26 + bar_width(width))
 }
 
 fn trace_row(pen: &mut Pen<'_>, y: u16, row: &TraceSummary, longest: u64) {
@@ -83,7 +85,7 @@ fn trace_row(pen: &mut Pen<'_>, y: u16, row: &TraceSummary, longest: u64) {
     let role = if row.errors > 0 { Role::Error } else { Role::Strong };
     pen.figure(24, y, &fmt::nanos(row.duration_ns), role);
     let hue = pen.theme.service(&row.root_service);
-    bar::grow(pen, 25, y, BAR, row.duration_ns as f64 / longest as f64, hue);
+    bar::grow(pen, 25, y, bar_width(pen.width()), row.duration_ns as f64 / longest as f64, hue);
     let room = spans.saturating_sub(name + 6);
     let service = row.root_service.len().min(usize::from(room)) as u16;
     pen.column(name, y, room, &row.root_service, hue);

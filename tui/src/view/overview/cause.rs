@@ -22,8 +22,12 @@ pub fn parts(cohort: &Cohort, rows: usize) -> Vec<(String, u64, u32)> {
         }
     }
     parts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    if parts.len() > rows && rows > 0 {
-        let rest = parts.split_off(rows - 1);
+    // A part that would show as nothing is no row of its own.
+    let total: u64 = parts.iter().map(|(_, sum)| sum).sum();
+    let shown = parts.iter().take_while(|(_, sum)| *sum * 100 >= total).count();
+    let fits = parts.len() <= rows && shown == parts.len();
+    if !fits && rows > 0 && parts.len() > 1 {
+        let rest = parts.split_off(shown.min(rows - 1));
         parts.push((format!("{} other parts", rest.len()), rest.iter().map(|(_, sum)| sum).sum()));
     }
     let shares = fmt::shares(&parts.iter().map(|(_, sum)| *sum).collect::<Vec<_>>());
@@ -42,9 +46,9 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let from = if width >= 40 { format!(", {} up", fmt::micros(cohort.from_us)) } else { String::new() };
     pen.say(1, 0, &format!(" slowest 1 %, n={}{from}, is ", fmt::count(cohort.count)), Role::Heading);
     let rows = usize::from(pen.height().saturating_sub(1)).min(8);
-    let name_width = width.saturating_sub(8 + 7).clamp(10, 30);
+    let name_width = width.saturating_sub(8 + 6).clamp(10, 30);
     let bar_x = 8 + name_width + 1;
-    let bar_width = width.saturating_sub(bar_x + 1);
+    let bar_width = width.saturating_sub(bar_x + 1).min(50);
     for (at, (name, _, share)) in parts(cohort, rows).into_iter().enumerate() {
         let y = at as u16 + 1;
         let role = if at == 0 { Role::Strong } else { Role::Text };

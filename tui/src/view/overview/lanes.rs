@@ -9,7 +9,7 @@ use crate::model::data::{Data, SECOND_NS};
 use crate::model::seconds::ratio;
 use crate::sentence;
 use crate::theme::Role;
-use crate::widget::pen::{Pen, fit};
+use crate::widget::pen::{Pen, fit, text_width};
 use crate::widget::spark;
 
 /// Draws a lane and its figures.
@@ -49,21 +49,21 @@ fn load(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
 }
 
 fn rate(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
-    let counts: Vec<f64> = (0..axis.columns)
-        .map(|column| {
-            data.seconds
-                .get(axis.second_at(column))
-                .map_or(0.0, |second| (second.entry_ok.count() + second.entry_failed.count()) as f64)
-        })
-        .collect();
-    let largest = counts.iter().copied().fold(1.0, f64::max);
-    let style = pen.theme.style(Role::Text);
-    spark::row(pen, LABEL, 0, axis.columns, &counts, largest, style);
+    let count = |column: u16| {
+        let second = data.seconds.get(axis.second_at(column))?;
+        Some((second.entry_ok.count() + second.entry_failed.count()) as f64)
+    };
+    let largest = (0..axis.columns).filter_map(count).fold(1.0, f64::max);
+    // A second without requests is a low line, a second nobody knows of is empty.
+    for (column, value) in (0..axis.columns).filter_map(|column| Some((column, count(column)?))) {
+        let glyph = spark::glyph(pen.theme.glyphs.heights, value, largest, true);
+        pen.say(LABEL + column, 0, glyph, Role::Text);
+    }
     let entry = data.seconds.entry(data.window());
     let now = entry.count() as f64 / data.window_len() as f64;
     let run = data.seconds.run(data.window(), None);
     let sent = if run.counts.offered > 0 {
-        format!("  sent {} of offered", fmt::percent(ratio(run.counts.started, run.counts.offered).min(1.0)))
+        format!("  sent {}", fmt::percent(ratio(run.counts.started, run.counts.offered).min(1.0)))
     } else {
         String::new()
     };
@@ -132,7 +132,7 @@ fn spans(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>, kinds: &[&str], role: R
     }
     if let Some(event) = open {
         let left = event.ends_unix_ns.saturating_sub(data.now_ns) / SECOND_NS;
-        let words = if event.ends_unix_ns > 0 { format!("{}  {left} s left", label(event)) } else { label(event) };
+        let words = if event.ends_unix_ns > 0 { format!("{} {left} s", label(event)) } else { label(event) };
         side(pen, axis, &words, role);
     } else if let Some(event) = last {
         let what = label(event);
@@ -185,8 +185,7 @@ fn share(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
     }
     match sentence::skew(data, None) {
         Some(skew) => {
-            let words =
-                format!("{} {} of picks, fair {}", skew.instance, fmt::percent(skew.share), fmt::percent(skew.fair));
+            let words = format!("{} {}, fair {}", skew.instance, fmt::percent(skew.share), fmt::percent(skew.fair));
             side(pen, axis, &words, Role::Accent);
         }
         None => side(pen, axis, "even again", Role::Quiet),
@@ -229,7 +228,10 @@ fn alert(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
     if let Some(alert) = worst {
         let role =
             if matches!(alert.state(), AlertState::Firing | AlertState::Pending) { Role::Warn } else { Role::Quiet };
-        side(pen, axis, &format!("{} {}", alert.name, state(alert, data.now_ns)), role);
+        let state = state(alert, data.now_ns).replace("pending ", "");
+        let room = pen.width().saturating_sub(LABEL + axis.columns + 3 + text_width(&state));
+        let name = fit(&alert.name, room, glyphs.cut).into_owned();
+        side(pen, axis, &format!("{name} {state}"), role);
     }
 }
 

@@ -87,26 +87,26 @@ pub fn of(model: &Model) -> Layout {
 /// The layout of a body.
 pub fn arrange(model: &Model, width: u16, height: u16) -> Layout {
     let data = model.data();
-    let side_width = if width >= 130 { 36 } else { 27 };
+    let side_width = if width >= 130 { 38 } else { 28 };
     let columns = width.saturating_sub(LABEL + side_width).max(1);
     let axis = TimeAxis { head_s: data.head_s(), columns };
 
-    let sentence_text = data.sentence.text();
-    let needs_two = crate::widget::pen::text_width(&sentence_text) + 4 > width;
+    let needs_two = crate::widget::pen::text_width(&data.sentence.text()) + 4 > width;
     let sentence_rows = if needs_two && height >= 20 { 2 } else { 1 };
     let lanes = lanes_of(data, &axis);
     let services = service_rows(model).len() as u16 + 1;
     let fixed = sentence_rows + 1 + lanes.len() as u16 + 1;
     let free = height.saturating_sub(fixed);
     let services_height = services.clamp(4, (free / 2).max(4)).min(free.saturating_sub(3));
-    let map_height = free.saturating_sub(services_height).min(if height >= 40 { 15 } else { 12 });
-    let events_height = free.saturating_sub(services_height + map_height);
-
-    let visible: Sketch = {
-        let entry = data.seconds.entry(axis.first_s()..=axis.head_s);
-        entry.all()
-    };
-    let bands = Bands::fit(usize::from(map_height), &visible);
+    let visible: Sketch = data.seconds.entry(axis.first_s()..=axis.head_s).all();
+    let map_room = free.saturating_sub(services_height).min(15);
+    let bands = Bands::fit(usize::from(map_room), &visible);
+    // Figures beside the map need five rows.
+    let map_height = map_room.min((bands.count() as u16).max(5));
+    let spare = free.saturating_sub(services_height + map_height);
+    // A few spare rows lengthen the table; many become a list of events.
+    let (services_height, events_height) =
+        if spare < 4 { (services_height + spare, 0) } else { (services_height, spare) };
     let slowest = data.seconds.entry(data.window()).all().max_us();
     let slowest_band = bands.band_of(slowest);
 
@@ -123,7 +123,8 @@ pub fn arrange(model: &Model, width: u16, height: u16) -> Layout {
     let lanes: Vec<(Lane, u16)> =
         lanes.into_iter().enumerate().map(|(at, lane)| (lane, first_lane + at as u16)).collect();
     let map_y = take(map_height);
-    let cause_width = (width / 3).clamp(30, 64).min(width / 2);
+    // Names and figures of the table stay near each other; what is left is for the cause's bars.
+    let cause_width = (width / 3).clamp(30, 64).max(width.saturating_sub(92)).min(width / 2 + 10);
     let table_y = take(services_height);
     let table_width = width.saturating_sub(cause_width + 1);
     let events = row(take(events_height), events_height);

@@ -40,11 +40,9 @@ pub fn draw(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
             }
             let (glyph, style) = model.theme.heat(((ok + failed) as f64 + 1.0).ln() / scale);
             let x = LABEL + column as u16;
-            if failed > 0 {
-                pen.say(x, row, pen.theme.glyphs.error, Role::Strong);
-            } else {
-                pen.put(x, row, glyph, style);
-            }
+            // A cell that is mostly failures says so, in its own darkness.
+            let glyph = if failed > ok { pen.theme.glyphs.error } else { glyph };
+            pen.put(x, row, glyph, style);
         }
     }
     cursor(model, layout, pen);
@@ -63,7 +61,7 @@ fn label(layout: &Layout, band: usize, pen: &mut Pen<'_>, row: u16) {
 }
 
 /// An edge without decimals.
-fn short(micros: u64) -> String {
+pub fn short(micros: u64) -> String {
     if micros >= 1_000_000 { format!("{} s", micros / 1_000_000) } else { format!("{} ms", micros / 1_000) }
 }
 

@@ -7,6 +7,8 @@ mod map;
 mod readout;
 mod services;
 
+#[cfg(test)]
+pub use cause::parts as cause_parts;
 pub use lanes::state as alert_state;
 use ratatui::layout::Rect;
 
@@ -45,7 +47,12 @@ fn sentence(model: &Model, pen: &mut Pen<'_>) {
     pen.say(1, 0, glyph, role);
     let text_role = if sentence.tone == Tone::Calm { Role::Text } else { Role::Strong };
     let room = pen.width().saturating_sub(4);
-    for (y, line) in wrap(&sentence.text(), room, usize::from(pen.height())).iter().enumerate() {
+    let rows = usize::from(pen.height());
+    // Whole clauses or none: half a fact is no fact.
+    let lines = (1..=sentence.clauses.len()).rev().map(|count| wrap(&sentence.clauses[..count].join("; "), room, rows));
+    let fits = |lines: &Vec<String>| lines.iter().all(|line| text_width(line) <= room);
+    let shortest = || wrap(sentence.clauses.first().map_or("", String::as_str), room, rows);
+    for (y, line) in lines.into_iter().find(fits).unwrap_or_else(shortest).iter().enumerate() {
         pen.say(3, y as u16, line, text_role);
     }
 }
@@ -74,15 +81,18 @@ fn ruler(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
     let axis = layout.axis;
     let begin = layout::LABEL;
     if axis.columns > 34 {
-        pen.say(begin, 0, &format!("{} ", fmt::clock(axis.first_s())), Role::Heading);
+        pen.say(begin - 1, 0, &format!(" {} ", fmt::clock(axis.first_s())), Role::Heading);
         let middle = " 1 column = 1 s ";
         pen.say(begin + axis.columns / 2 - text_width(middle) / 2, 0, middle, Role::Heading);
     }
     let end = begin + axis.columns;
-    let style = pen.theme.style(Role::Heading);
-    pen.right(end, 0, &format!(" {}", fmt::clock(axis.head_s)), style);
     pen.say(end + 2, 0, " last 10 s ", Role::Heading);
-    if let Some(column) = model.overview.cursor.and_then(|cursor| axis.column_of(cursor.unix_s)) {
+    let cursor = model.overview.cursor.and_then(|cursor| axis.column_of(cursor.unix_s));
+    if cursor.is_none_or(|column| column + 14 < axis.columns) {
+        let style = pen.theme.style(Role::Heading);
+        pen.right(end, 0, &format!(" {}", fmt::clock(axis.head_s)), style);
+    }
+    if let Some(column) = cursor {
         let clock = fmt::clock(axis.second_at(column));
         let x = (begin + column).saturating_sub(4).clamp(begin, end.saturating_sub(8).max(begin));
         pen.say(x, 0, &clock, Role::Accent);

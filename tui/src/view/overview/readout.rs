@@ -5,6 +5,7 @@ use crate::model::Model;
 use crate::model::ui::MapCursor;
 use crate::theme::Role;
 use crate::view::overview::layout::Layout;
+use crate::view::overview::map::short;
 use crate::widget::pen::Pen;
 
 /// Draws the line.
@@ -35,9 +36,9 @@ pub fn draw(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
 fn words(model: &Model, layout: &Layout, cursor: MapCursor) -> String {
     let (from, to) = layout.bands.range(cursor.band);
     let band = match (from, to) {
-        (0, Some(to)) => format!("below {}", fmt::micros(to)),
-        (from, Some(to)) => format!("{}\u{2013}{}", fmt::micros(from), fmt::micros(to)),
-        (from, None) => format!("{} and more", fmt::micros(from)),
+        (0, Some(to)) => format!("below {}", short(to)),
+        (from, Some(to)) => format!("{}\u{2013}{}", short(from), short(to)),
+        (from, None) => format!("{} and more", short(from)),
     };
     let clock = fmt::clock(cursor.unix_s);
     let Some(second) = model.data().seconds.get(cursor.unix_s) else {
@@ -45,9 +46,10 @@ fn words(model: &Model, layout: &Layout, cursor: MapCursor) -> String {
     };
     let count = |sketch| layout.bands.counts(sketch).get(cursor.band).copied().unwrap_or(0);
     let (ok, failed) = (count(&second.entry_ok), count(&second.entry_failed));
-    let mut words = format!("@{clock} {band}: {} requests", fmt::count(ok + failed));
+    let plural = if ok + failed == 1 { "" } else { "s" };
+    let mut words = format!("@{clock} {band}: {} request{plural}", fmt::count(ok + failed));
     if failed > 0 {
-        words.push_str(&format!(", {} failed", fmt::count(failed)));
+        words = format!("{words}, {} failed", fmt::count(failed));
     }
     let mut replicas: Vec<(&str, u64)> = second
         .services
@@ -60,11 +62,7 @@ fn words(model: &Model, layout: &Layout, cursor: MapCursor) -> String {
     replicas.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     if let Some((instance, most)) = replicas.first().filter(|(_, most)| *most > 0) {
         let all: u64 = replicas.iter().map(|(_, count)| count).sum();
-        words.push_str(&format!(
-            "; of {} replica calls that long {} in {instance}",
-            fmt::count(all),
-            fmt::count(*most)
-        ));
+        words = format!("{words}, {} of {} such calls in {instance}", fmt::count(*most), fmt::count(all));
     }
     words
 }

@@ -13,9 +13,8 @@ use crate::widget::table::first_row;
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let data = model.data();
     let width = pen.width();
-    // Columns from the right edge: flag, p99, p50, errors, rate.
-    let ends = [width.saturating_sub(21), width.saturating_sub(14), width.saturating_sub(8), width.saturating_sub(1)];
-    let ends = [ends[0].saturating_sub(2), ends[1].saturating_sub(1), ends[2], ends[3].saturating_sub(1)];
+    // Columns from the right edge: a flag, p99, p50, errors, rate.
+    let ends = [25, 18, 10, 2].map(|back| width.saturating_sub(back));
     pen.rule(0, "services");
     let style = pen.theme.style(Role::Heading);
     for (end, title) in ends.iter().zip([" /s", " err %", " p50", " p99 ms"]) {

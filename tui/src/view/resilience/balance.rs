@@ -21,20 +21,22 @@ struct Columns {
 }
 
 const TITLES: [&str; 7] = ["picks 10 s", "in flight", "ewma", "success", "load", "forced", "regret"];
+const SHORT: [&str; 7] = ["picks", "busy", "ewma", "succ", "load", "forced", "regret"];
 
 fn columns(width: u16) -> Columns {
-    let bar = (12, (width / 6).clamp(8, 30));
+    let bar = (9, (width / 6).clamp(8, 30));
     let share = bar.0 + bar.1 + 6;
-    let widths = [11, 10, 8, 8, 9, 7, 9];
+    let widths = if width < 100 { [7, 5, 8, 6, 8, 7, 9] } else { [11, 10, 8, 8, 9, 7, 9] };
     let series_width = if width >= 160 { 60 } else { 10 };
     let mut end = share;
     let mut figures = [0; 7];
     for (slot, column) in figures.iter_mut().zip(widths) {
-        // The forced picks and the regret give way to the sparkline.
-        if end + column + series_width + 3 <= width {
-            end += column;
-            *slot = end;
+        // The last columns give way to the sparkline.
+        if end + column + series_width + 3 > width {
+            break;
         }
+        end += column;
+        *slot = end;
     }
     Columns { bar, share, figures, series: (end + 2, series_width) }
 }
@@ -43,7 +45,8 @@ fn columns(width: u16) -> Columns {
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let columns = columns(pen.width());
     pen.rule(0, "balance");
-    for (end, title) in columns.figures.iter().zip(TITLES) {
+    let titles = if pen.width() < 100 { SHORT } else { TITLES };
+    for (end, title) in columns.figures.iter().zip(titles) {
         if *end > 0 {
             pen.figure(*end, 0, &format!(" {title}"), Role::Heading);
         }
@@ -64,7 +67,7 @@ fn group(model: &Model, service: &BalancedService, columns: &Columns, pen: &mut 
     let hue = pen.theme.service(&service.service);
     let x = pen.put(2, y, &service.service, hue);
     let count = service.replicas.len().max(1);
-    pen.say(x.max(columns.bar.0 - 1) + 1, y, &format!("fair {}", fmt::percent(1.0 / count as f64)), Role::Quiet);
+    pen.say(x + 2, y, &format!("fair {}", fmt::percent(1.0 / count as f64)), Role::Quiet);
     y += 1;
     let picks: Vec<u64> = service.replicas.iter().map(|replica| replica.picks).collect();
     let shares = fmt::shares(&picks);

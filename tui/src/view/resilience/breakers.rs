@@ -9,7 +9,7 @@ use crate::model::data::WINDOW_S;
 use crate::model::ui::ResiliencePanel;
 use crate::theme::Role;
 use crate::update;
-use crate::widget::pen::Pen;
+use crate::widget::pen::{Pen, text_width};
 use crate::widget::spark;
 
 /// Draws the panel.
@@ -54,7 +54,7 @@ fn is_dropping(breaker: &Breaker) -> bool {
 fn first_shown(breakers: &[&Breaker], selected: Option<&(String, String, String)>, height: u16) -> usize {
     let at =
         selected.and_then(|key| breakers.iter().position(|breaker| update::breaker_key(breaker) == *key)).unwrap_or(0);
-    let rows = |breaker: &Breaker| if is_dropping(breaker) || breaker.failed > 0 { 3 } else { 1 };
+    let rows = |breaker: &Breaker| if is_dropping(breaker) || breaker.failed > 0 { 4 } else { 1 };
     let mut first = at;
     let mut used = rows(breakers[at]);
     while first > 0 && used + rows(breakers[first - 1]) < height {
@@ -95,31 +95,29 @@ fn full(breaker: &Breaker, pen: &mut Pen<'_>, y: u16) -> u16 {
         pen.say(x + 2, y, "passes all", Role::Quiet)
     };
     let window = window(breaker);
-    let width = crate::widget::pen::text_width(&window);
+    let width = text_width(&window);
     let fits = x + 3 + width < pen.width();
     let end = pen.width().saturating_sub(2);
     if fits {
         pen.figure(end, y, &window, Role::Text);
     }
-    ledger(breaker, pen, y + 1);
+    let mut y = y + 1;
+    if !fits {
+        pen.say(4, y, &window, Role::Text);
+        y += 1;
+    }
+    ledger(breaker, pen, y);
+    y += 1;
     let style = pen.theme.style(if is_dropping(breaker) { Role::Warn } else { Role::Quiet });
     let span = 60.min(pen.width() / 2);
-    spark::row(
-        pen,
-        4,
-        y + 2,
-        span,
-        &breaker.series,
-        1.0_f64.min(breaker.series.iter().copied().fold(0.1, f64::max)),
-        style,
-    );
-    let x = pen.say(5 + span, y + 2, "drop ratio, 60 s", Role::Quiet);
-    if !fits && x + 2 + width < pen.width() {
-        pen.figure(end, y + 2, &window, Role::Text);
-    } else if !breaker.exemplars.is_empty() {
-        pen.figure(end, y + 2, "enter: a trace that tipped it", Role::Quiet);
+    let largest = breaker.series.iter().copied().fold(0.1, f64::max);
+    spark::row(pen, 4, y, span, &breaker.series, largest, style);
+    let x = pen.say(5 + span, y, "drop ratio, 60 s", Role::Quiet);
+    let hint = "enter: a trace that tipped it";
+    if !breaker.exemplars.is_empty() && x + 2 + text_width(hint) < pen.width() {
+        pen.figure(end, y, hint, Role::Quiet);
     }
-    y + 3
+    y + 1
 }
 
 /// `accepted 60.0 % of 4,000, needs 66.6 % (w 1.50)`: below what it needs it drops.

@@ -40,7 +40,7 @@ pub fn draw(open: &TraceUi, rows: &TraceRows, pen: &mut Pen<'_>) {
         rows.row_of(open.selected).and_then(|row| lines.iter().position(|line| line.row == row && !line.note));
     let first = first_row(selected, lines.len(), height);
     let width = pen.width();
-    let places = (width / 8).clamp(10, 20);
+    let places = (width / 8).clamp(12, 20);
     let names = (width * 3 / 10).clamp(18, 64);
     let durations = 9;
     let scale = Scale {
@@ -187,9 +187,23 @@ fn bars(rows: &TraceRows, row: &Row, scale: &Scale, pen: &mut Pen<'_>, y: u16) {
     let (first, last) = (from.clamp(0.0, limit - 1.0) as u16, to.clamp(0.0, limit - 0.01) as u16);
     let line = pen.theme.glyphs.beside;
     pen.fill(scale.x + first, y, last.saturating_sub(first) + 1, line, style);
-    for (begin, end) in &row.sections {
-        section(scale, *begin, *end, style, pen, y);
+    for (begin, end) in joined(&row.sections, scale.length_ns / f64::from(scale.width)) {
+        section(scale, begin, end, style, pen, y);
     }
+}
+
+/// Sections in order of time; gaps that are no cell wide are closed.
+fn joined(sections: &[(i64, i64)], cell_ns: f64) -> Vec<(i64, i64)> {
+    let mut sorted = sections.to_vec();
+    sorted.sort_unstable();
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (begin, end) in sorted {
+        match joined.last_mut() {
+            Some(last) if (begin.saturating_sub(last.1) as f64) < cell_ns => last.1 = last.1.max(end),
+            _ => joined.push((begin, end)),
+        }
+    }
+    joined
 }
 
 fn section(scale: &Scale, begin: i64, end: i64, style: Style, pen: &mut Pen<'_>, y: u16) {

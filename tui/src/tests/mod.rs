@@ -1,0 +1,7 @@
+//! What must hold of whole screens: consistent with what happened, stable, and never a panic.
+
+mod consistency;
+mod keys;
+mod robustness;
+mod screens;
+mod sentences;

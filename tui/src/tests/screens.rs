@@ -1,0 +1,171 @@
+//! Golden screens at three sizes: in colour (characters and a digest of the styles), without colour, and in ASCII.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::model::Model;
+use crate::model::ui::{MapCursor, Overlay, TraceUi};
+use crate::msg::{Answer, Msg};
+use crate::simulate::{self, Drill, FAULT_AT, Shop};
+use crate::theme::{Depth, Theme};
+use crate::update::update;
+use crate::{Format, Launch, Screen, capture, view};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+fn digest(model: &Model, size: (u16, u16)) -> u64 {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+    let model = Model { size, ..model.clone() };
+    view::draw(&model, &mut buffer);
+    let mut hasher = DefaultHasher::new();
+    for cell in buffer.content() {
+        format!("{:?}", cell.style()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// One file a screen and size: the characters, digests of the styles in colour and without, and the ASCII twin.
+fn check(name: &str, model: &Model) {
+    for size in SIZES {
+        let themed = |depth, ascii| Model { theme: Theme::new(depth, ascii), ..model.clone() };
+        let plain = capture::snapshot(&themed(Depth::None, false), size, Format::Text);
+        let ascii = capture::snapshot(&themed(Depth::None, true), size, Format::Text);
+        assert!(ascii.is_ascii(), "{name} {size:?} draws more than ASCII: {:?}", ascii.chars().find(|c| !c.is_ascii()));
+        let styles = [Depth::True, Depth::Indexed, Depth::Ansi, Depth::None]
+            .map(|depth| format!("{:016x}", digest(&themed(depth, false), size)));
+        let picture = format!("{plain}\nASCII\n{ascii}\nstyles {}", styles.join(" "));
+        insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), picture);
+    }
+}
+
+fn with_screen(mut model: Model, screen: Screen) -> Model {
+    model.screen = screen;
+    model
+}
+
+#[test]
+fn overview_of_a_slow_replica() {
+    check("overview-slow-replica", &Shop::run(Drill::SlowReplica, FAULT_AT + 8).model());
+}
+
+#[test]
+fn overview_of_a_brownout_with_a_cursor() {
+    let shop = Shop::run(Drill::Brownout, FAULT_AT + 20);
+    let mut model = shop.model();
+    model.overview.cursor = Some(MapCursor { unix_s: shop.head_s() - 5, band: 1 });
+    check("overview-brownout", &model);
+}
+
+#[test]
+fn overview_when_nothing_happens() {
+    check("overview-steady", &Shop::run(Drill::None, 60).model());
+}
+
+#[test]
+fn the_first_seconds() {
+    let mut model = Model::new("127.0.0.1:4320", Launch::Up { can_stop: true });
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    let mut status = simulate::status();
+    status.ready = false;
+    status.phase = "starting".to_owned();
+    status.processes[3].state = "starting".to_owned();
+    status.processes[5].state = "backoff".to_owned();
+    status.processes[5].last_log = "cannot open the database: disk full".to_owned();
+    update(&mut model, Msg::Status(Box::new(status)));
+    check("start-up", &model);
+}
+
+#[test]
+fn an_empty_collector_shows_what_to_copy() {
+    let mut model = Model::new("127.0.0.1:4320", Launch::Collect);
+    let hello = collector_api::console::HelloReply { has_control: false, stack: String::new(), ..simulate::hello() };
+    update(&mut model, Msg::Connected(Box::new(hello)));
+    check("start-collect", &model);
+}
+
+#[test]
+fn the_list_of_traces() {
+    let mut model = with_screen(Shop::run(Drill::SlowReplica, FAULT_AT + 8).model(), Screen::Traces);
+    model.traces.query = "service=pay-rpc && duration>5ms".to_owned();
+    model.traces.selected = Some(vec![3; 16]);
+    check("traces", &model);
+}
+
+#[test]
+fn a_trace_and_the_details_of_a_span() {
+    let mut model = Shop::run(Drill::SlowReplica, FAULT_AT + 8).model();
+    let trace = simulate::trace();
+    model.trace = Some(TraceUi { id: trace.trace_id.clone(), ..TraceUi::default() });
+    update(&mut model, Msg::Answer(Box::new(Answer::Trace(Box::new(trace.clone())))));
+    check("trace", &model);
+    let open = model.trace.as_mut().expect("a trace is open");
+    open.selected = 8;
+    open.pane = true;
+    let spans = vec![details()];
+    let reply = collector_api::console::GetSpansReply { spans };
+    update(&mut model, Msg::Answer(Box::new(Answer::Spans { trace_id: trace.trace_id, reply })));
+    check("trace-details", &model);
+}
+
+fn details() -> collector_api::console::SpanDetail {
+    use collector_api::console::{Attribute, SpanDetail, SpanEvent, attribute::Value};
+    let attribute = |key: &str, value: Value| Attribute { key: key.to_owned(), value: Some(value) };
+    let begin = (simulate::BEGIN_S + FAULT_AT + 3) * 1_000_000_000;
+    SpanDetail {
+        span_id: 8,
+        parent_id: 7,
+        service: "pay-rpc".to_owned(),
+        instance: "pay-rpc/1".to_owned(),
+        operation: "mall.Pay/InitiatePayment".to_owned(),
+        kind: "server".to_owned(),
+        status: "ok".to_owned(),
+        start_unix_ns: begin + 37_200_000,
+        end_unix_ns: begin + 411_100_000,
+        attributes: vec![
+            attribute("rpc.system", Value::Text("grpc".to_owned())),
+            attribute("order.id", Value::Integer(48_211)),
+            attribute("payment.status", Value::Text("pending".to_owned())),
+        ],
+        events: vec![SpanEvent {
+            name: "fault.injected".to_owned(),
+            unix_ns: begin + 37_400_000,
+            attributes: vec![
+                attribute("kind", Value::Text("latency".to_owned())),
+                attribute("delay_ns", Value::Integer(331_000_000)),
+            ],
+        }],
+        ..SpanDetail::default()
+    }
+}
+
+#[test]
+fn resilience_of_a_slow_replica() {
+    check(
+        "resilience-slow-replica",
+        &with_screen(Shop::run(Drill::SlowReplica, FAULT_AT + 12).model(), Screen::Resilience),
+    );
+}
+
+#[test]
+fn resilience_of_a_brownout() {
+    check("resilience-brownout", &with_screen(Shop::run(Drill::Brownout, FAULT_AT + 12).model(), Screen::Resilience));
+}
+
+#[test]
+fn the_load_run() {
+    check("load", &with_screen(Shop::run(Drill::Brownout, FAULT_AT + 12).model(), Screen::Load));
+}
+
+#[test]
+fn alerts() {
+    check("alerts", &with_screen(Shop::run(Drill::Brownout, FAULT_AT + 12).model(), Screen::Alerts));
+}
+
+#[test]
+fn the_keys() {
+    let mut model = Shop::run(Drill::None, 30).model();
+    model.overlay = Some(Overlay::Help(0));
+    check("help", &model);
+}

@@ -1,0 +1,87 @@
+//! The sentence names what happened, when, and who.
+
+use crate::Launch;
+use crate::fmt;
+use crate::model::Model;
+use crate::msg::Msg;
+use crate::simulate::{self, BEGIN_S, Drill, FAULT_AT, Shop};
+use crate::update::update;
+
+fn sentence(shop: &Shop) -> String {
+    shop.model().live.sentence.text()
+}
+
+#[test]
+fn a_slow_replica_is_named_with_its_share_and_its_fault() {
+    let words = sentence(&Shop::run(Drill::SlowReplica, FAULT_AT + 8));
+    let moment = fmt::clock(BEGIN_S + FAULT_AT);
+    assert!(words.starts_with("p99 "), "{words}");
+    assert!(words.contains(&format!("at {moment}, when fault 'latency pay-rpc/1' began (injected)")), "{words}");
+    assert!(words.contains("of the slowest 1 % is pay-rpc/1"), "{words}");
+    assert!(words.contains("pay-rpc/1 share 3"), "{words}");
+}
+
+#[test]
+fn a_replica_that_fails_fast_is_named_with_its_share_above_the_fair_third() {
+    let words = sentence(&Shop::run(Drill::FastFail, FAULT_AT + 8));
+    assert!(words.starts_with("errors 0.0 -> "), "{words}");
+    assert!(words.contains("pay-rpc/2 fails 5") && words.contains("no breaker trips"), "{words}");
+    assert!(words.contains("(fair 33 %)"), "{words}");
+}
+
+#[test]
+fn a_breaker_that_drops_is_named_with_its_place_and_its_rejections() {
+    let shop = Shop::run(Drill::Brownout, FAULT_AT + 20);
+    let words = sentence(&shop);
+    let rejected: u64 = shop.tallies[shop.tallies.len() - 10..].iter().map(|tally| tally.breaker.2).sum();
+    assert!(words.starts_with("client breaker pay-rpc mall.Pay/InitiatePayment throttles since "), "{words}");
+    assert!(words.contains(&format!("{} of 4,000 rejected in 10 s", fmt::count(rejected))), "{words}");
+    assert!(words.contains("when fault 'error pay-rpc' began (injected)"), "{words}");
+}
+
+#[test]
+fn calm_is_said_with_its_count() {
+    let words = sentence(&Shop::run(Drill::None, 60));
+    assert!(words.starts_with("steady: p99 ") && words.contains("0 errors, n=4,000"), "{words}");
+}
+
+#[test]
+fn injected_is_never_said_without_a_fault_event() {
+    let shop = Shop::run(Drill::SlowReplica, FAULT_AT + 8);
+    let mut delta = shop.delta();
+    delta.events.clear();
+    let mut model = Model::new("x", Launch::Watch);
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    let words = model.live.sentence.text();
+    assert!(words.starts_with("p99 ") && !words.contains("injected"), "{words}");
+}
+
+#[test]
+fn the_end_of_a_fault_is_a_recovery() {
+    let slow = Shop::run(Drill::SlowReplica, FAULT_AT + 20);
+    let calm = Shop::run(Drill::None, 20);
+    let mut model = slow.model();
+    let mut delta = calm.delta();
+    let shift = FAULT_AT + 20;
+    delta.now_unix_ns += shift * 1_000_000_000;
+    delta.seconds.iter_mut().for_each(|second| second.unix_s += shift);
+    delta.events.clear();
+    let mut fault = slow.delta().events.remove(1);
+    fault.phase = collector_api::console::EventPhase::Closed.into();
+    fault.ends_unix_ns = (BEGIN_S + shift) * 1_000_000_000;
+    delta.events.push(fault);
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    let words = model.live.sentence.text();
+    assert!(words.starts_with("recovered at "), "{words}");
+    assert!(words.contains("after fault 'latency pay-rpc/1' ended"), "{words}");
+}
+
+#[test]
+fn preparation_is_what_the_run_says() {
+    let mut model = Shop::run(Drill::None, 5).model();
+    model.live.runs[0].phase = "preparing".to_owned();
+    model.live.runs[0].detail = "preparing 63/100 logins (not measured)".to_owned();
+    model.live.resentence();
+    assert_eq!(model.live.sentence.text(), "preparing 63/100 logins (not measured)");
+}
