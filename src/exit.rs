@@ -1,6 +1,6 @@
 //! How a verb ends: the exit codes as one table, and the error that people read.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// An exit code that scripts may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,8 @@ impl Exit {
 pub fn help() -> String {
     let mut text = String::from("Exit codes:\n");
     for (exit, meaning) in CODES {
-        text.push_str(&format!("  {:>3}  {meaning}\n", exit.code()));
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {:>3}  {meaning}", exit.code());
     }
     text
 }

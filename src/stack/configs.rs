@@ -81,9 +81,9 @@ impl<'a> Writer<'a> {
         config.telemetry.endpoint.clone_from(&self.addresses.otlp_grpc);
         config.mall.control.endpoint.clone_from(&self.addresses.console);
         config.mall.control.token = self.token.clone();
-        config.mall.policy = POLICY.to_owned();
+        POLICY.clone_into(&mut config.mall.policy);
         config.mall.seed = self.order.seed;
-        config.log.encoding = "plain".to_owned();
+        "plain".clone_into(&mut config.log.encoding);
         config
     }
 

@@ -10,11 +10,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long a stack without a parent waits for a console.
-pub const GRACE: Duration = Duration::from_secs(60);
+pub const GRACE: Duration = Duration::from_mins(1);
 
 /// Who wants the stack.
 #[derive(Debug)]
 pub struct Presence {
+    grace: Duration,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -39,10 +40,10 @@ pub enum Mode {
 }
 
 impl Presence {
-    /// A stack that was started in the background or in the foreground.
-    pub fn new(detached: bool) -> Self {
+    /// A stack that was started in the background or in the foreground, and how long it waits for a console once lost.
+    pub fn new(detached: bool, grace: Duration) -> Self {
         let state = State { detached, parent_lost: false, consoles: 0, grace_ends: None };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { grace, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// The parent may go.
@@ -93,7 +94,7 @@ impl Presence {
         let mut state = self.lock();
         change(&mut state);
         let unwanted = state.parent_lost && !state.detached && state.consoles == 0;
-        state.grace_ends = unwanted.then(|| state.grace_ends.unwrap_or_else(|| Instant::now() + GRACE));
+        state.grace_ends = unwanted.then(|| state.grace_ends.unwrap_or_else(|| Instant::now() + self.grace));
         drop(state);
         self.changed.notify_one();
     }
@@ -107,35 +108,39 @@ impl Presence {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_lost_parent_ends_the_stack_after_the_grace() {
-        let presence = Presence::new(false);
-        assert_eq!(presence.mode(), Mode::Foreground);
-        presence.parent_lost();
-        assert_eq!(presence.mode(), Mode::Grace(GRACE));
-        let started = Instant::now();
-        presence.abandoned().await;
-        assert_eq!(started.elapsed(), GRACE);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    async fn is_abandoned_within(presence: &Presence, limit: Duration) -> bool {
+        tokio::time::timeout(limit, presence.abandoned()).await.is_ok()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_console_in_time_keeps_the_stack_and_its_leaving_starts_a_new_grace() {
-        let presence = Presence::new(false);
+    #[tokio::test]
+    async fn a_lost_parent_ends_the_stack_after_the_grace() {
+        let presence = Presence::new(false, SHORT);
+        assert_eq!(presence.mode(), Mode::Foreground);
         presence.parent_lost();
-        tokio::time::sleep(GRACE / 2).await;
+        assert!(matches!(presence.mode(), Mode::Grace(left) if left <= SHORT));
+        assert!(is_abandoned_within(&presence, GRACE).await);
+    }
+
+    #[tokio::test]
+    async fn a_console_in_time_keeps_the_stack_and_its_leaving_starts_a_new_grace() {
+        let presence = Presence::new(false, SHORT);
+        presence.parent_lost();
         presence.console_attached();
         assert_eq!(presence.mode(), Mode::Foreground);
-        assert!(tokio::time::timeout(GRACE * 3, presence.abandoned()).await.is_err());
+        assert!(!is_abandoned_within(&presence, SHORT * 3).await);
         presence.console_left();
-        assert_eq!(presence.mode(), Mode::Grace(GRACE));
+        assert!(matches!(presence.mode(), Mode::Grace(_)));
+        assert!(is_abandoned_within(&presence, GRACE).await);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_detached_stack_needs_nobody() {
-        let presence = Presence::new(false);
+        let presence = Presence::new(false, SHORT);
         presence.parent_lost();
         presence.detach();
         assert_eq!(presence.mode(), Mode::Detached);
-        assert!(tokio::time::timeout(GRACE * 3, presence.abandoned()).await.is_err());
+        assert!(!is_abandoned_within(&presence, SHORT * 3).await);
     }
 }

@@ -50,14 +50,12 @@ impl Spawned {
         if let Some(mark) = self.mark {
             mark.signal(ask);
         }
-        match tokio::time::timeout(STOP_LIMIT, self.child.wait()).await {
-            Ok(status) => describe(status),
-            Err(_) => {
-                // An error here means that it ended meanwhile.
-                let _ = self.child.start_kill();
-                describe(self.child.wait().await)
-            }
+        if let Ok(status) = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await {
+            return describe(status);
         }
+        // An error here means that it ended meanwhile.
+        let _ = self.child.start_kill();
+        describe(self.child.wait().await)
     }
 }
 

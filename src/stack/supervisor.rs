@@ -28,7 +28,7 @@ use super::faults::Faults;
 use super::instance::Instance;
 use super::order::{LoadOrder, Order, Report, Shop};
 use super::ports::{self, Wanted};
-use super::presence::Presence;
+use super::presence::{self, Presence};
 use super::process::{self, Mark};
 use super::registry::Registry;
 use super::replica::Replica;
@@ -302,7 +302,7 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
         board: Board::new(instances),
         registry: Registry::new(),
         faults: Faults::default(),
-        presence: Presence::new(order.detached),
+        presence: Presence::new(order.detached, presence::GRACE),
         hub: collector.hub(),
         addresses: watch::Sender::new(addresses),
         stop: CancellationToken::new(),

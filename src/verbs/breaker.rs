@@ -38,7 +38,8 @@ pub async fn run(args: cli::Window, json: bool) -> Outcome {
             breaker.ok.to_string(),
             breaker.failed.to_string(),
             breaker.rejected.to_string(),
-            format!("{:.1}", breaker.ratio * 100.0),
+            // Below zero there is room before the first rejection; nothing is dropped there.
+            format!("{:.1}", breaker.ratio.max(0.0) * 100.0),
             format!("{:.0}", breaker.accepts),
             format!("{:.0}", breaker.total),
             breaker.trips.to_string(),

@@ -4,13 +4,11 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::exit::{Exit, Outcome};
 use crate::output;
 
 /// Prints the script.
-pub fn run(shell: Shell) -> Outcome {
+pub fn run(shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mallctl", &mut script);
     output::line(String::from_utf8_lossy(&script).trim_end());
-    Ok(Exit::Ok)
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use loadgen::scenario::Target;
-use loadgen::{CollectorAddress, Hooks, LoadError, Options, Progress, Report, Scenario, Tls, new_run_id};
+use loadgen::{CollectorAddress, Hooks, LoadError, Options, Report, Scenario, Tls, new_run_id};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,9 @@ pub async fn run(args: cli::Load, json: bool) -> Outcome {
     };
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let report = loadgen::run(options, hooks, print_progress, stop).await.map_err(|error| failure(&error))?;
+    let report = loadgen::run(options, hooks, |progress| output::progress(&progress.to_string()), stop)
+        .await
+        .map_err(|error| failure(&error))?;
     finish(&report, &out, json)
 }
 
@@ -137,10 +139,6 @@ fn collector(file: &StackFile) -> Result<CollectorAddress, Failure> {
         console: parse(&file.addresses.console)?,
         token: Some(file.token.clone()),
     })
-}
-
-fn print_progress(progress: Progress) {
-    output::progress(&progress.to_string());
 }
 
 fn stop_on_signal(stop: CancellationToken) -> Result<(), Failure> {

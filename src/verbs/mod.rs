@@ -57,10 +57,13 @@ pub fn run(cli: Cli) -> Outcome {
         Verb::P2c(args) => simple(p2c::run(args, json)),
         Verb::Alerts(args) => simple(alerts::run(args, json)),
         Verb::Runs(args) => runs::run(args, json),
-        Verb::Report(args) => report::run(args, json),
+        Verb::Report(args) => report::run(&args, json),
         Verb::Verify(args) => simple(verify::run(args, json)),
         Verb::Doctor => doctor::run(json),
-        Verb::Completions { shell } => completions::run(shell),
+        Verb::Completions { shell } => {
+            completions::run(shell);
+            Ok(Exit::Ok)
+        }
         Verb::Version => version(json),
         Verb::Serve(args) => simple(serve::run(args)),
         Verb::Supervise(args) => supervise::run(&args, parallel),

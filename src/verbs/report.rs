@@ -9,7 +9,7 @@ use super::load::text_beside;
 use super::runs::find;
 
 /// Prints the report.
-pub fn run(args: cli::Report, json: bool) -> Outcome {
+pub fn run(args: &cli::Report, json: bool) -> Outcome {
     let recorded = find(&StateFolder::of(&args.stack.stack)?, &args.run)?;
     if json || args.format == ReportFormat::Json {
         output::json(&recorded.run)?;

@@ -17,7 +17,7 @@ use crate::stack::order::{Order, Report};
 use crate::stack::state::StateFolder;
 
 /// How long a stack may take to be ready in the background.
-pub const READY_LIMIT: Duration = Duration::from_secs(60);
+pub const READY_LIMIT: Duration = Duration::from_mins(1);
 
 /// A started stack.
 pub struct Session {
@@ -30,7 +30,7 @@ pub struct Session {
 /// Why a wait on the stack ended.
 enum Heard {
     LoadEnded(Exit),
-    Signal(SignalKind),
+    Signal,
     Failed(Failure),
 }
 
@@ -112,7 +112,7 @@ impl Session {
                     Heard::LoadEnded(exit) => load_exit = Some(exit),
                     // Dropping the console restores the terminal.
                     Heard::Failed(failure) => break Err(failure),
-                    Heard::Signal(_) => {}
+                    Heard::Signal => {}
                 },
                 _ = terminate.recv() => break Ok((Leave::Stop, Summary::default())),
             }
@@ -159,15 +159,15 @@ impl Session {
         let heard = loop {
             let heard = tokio::select! {
                 heard = self.hear() => heard,
-                _ = terminate.recv() => Heard::Signal(SignalKind::terminate()),
-                _ = interrupt.recv() => Heard::Signal(SignalKind::interrupt()),
+                _ = terminate.recv() => Heard::Signal,
+                _ = interrupt.recv() => Heard::Signal,
                 exit = &mut until => break Ok(exit),
             };
             match heard {
                 Heard::LoadEnded(exit) if ends_with_load => break Ok(exit),
                 Heard::LoadEnded(_) => {}
-                Heard::Signal(_) if ends_with_load => break Ok(Exit::Interrupted),
-                Heard::Signal(_) => break Ok(Exit::Ok),
+                Heard::Signal if ends_with_load => break Ok(Exit::Interrupted),
+                Heard::Signal => break Ok(Exit::Ok),
                 Heard::Failed(failure) => break Err(failure),
             }
         };

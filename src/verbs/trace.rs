@@ -3,6 +3,8 @@
 mod list;
 mod show;
 
+use std::fmt::Write as _;
+
 use crate::cli;
 use crate::exit::Outcome;
 
@@ -18,5 +20,9 @@ pub async fn run(args: cli::Trace, json: bool) -> Outcome {
 
 /// An identity in hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

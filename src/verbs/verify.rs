@@ -34,8 +34,8 @@ fn print(report: &Report) {
     let mut table = Table::new(&["", "invariant", ">checked", "verdict"]);
     for invariant in &report.invariants {
         table.row([
-            invariant.id.to_string(),
-            invariant.name.to_string(),
+            invariant.id.clone(),
+            invariant.name.clone(),
             invariant.checked.to_string(),
             invariant.verdict.as_str().to_owned(),
         ]);
