@@ -51,7 +51,7 @@ mod tests {
     fn durations_are_read_with_their_units() {
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("1m30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(parse("2h"), Ok(Duration::from_hours(2)));
         assert_eq!(parse("0.5s"), Ok(Duration::from_millis(500)));
     }
 

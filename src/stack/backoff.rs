@@ -73,7 +73,7 @@ mod tests {
             let verdict = backoff.ended(start + Duration::from_secs(number as u64), Duration::ZERO);
             assert!(within_jitter(verdict.delay, Duration::from_millis(base)), "{verdict:?}");
         }
-        let verdict = backoff.ended(start + Duration::from_secs(120), WELL_AFTER);
+        let verdict = backoff.ended(start + Duration::from_mins(2), WELL_AFTER);
         assert!(within_jitter(verdict.delay, FIRST) && !verdict.crash_loop);
     }
 
@@ -85,7 +85,7 @@ mod tests {
             (0..5).map(|number| backoff.ended(start + Duration::from_secs(number), Duration::ZERO)).collect();
         assert_eq!(verdicts.iter().filter(|verdict| verdict.crash_loop).count(), 1);
         assert!(verdicts.last().is_some_and(|v| v.crash_loop && within_jitter(v.delay, LONGEST)));
-        assert!(!backoff.ended(start + Duration::from_secs(60), Duration::ZERO).crash_loop);
+        assert!(!backoff.ended(start + Duration::from_mins(1), Duration::ZERO).crash_loop);
     }
 
     #[test]
