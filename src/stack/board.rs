@@ -214,6 +214,8 @@ impl Board {
         };
         let mut processes: Vec<Process> = rows.iter().map(|(instance, row)| replica(*instance, row, &usage)).collect();
         processes.extend(own.map(|mark| other("supervisor", mark, &usage)));
+        // A process may attach more than once, and is one process all the same.
+        let guests: BTreeMap<u32, Guest> = guests.into_values().map(|guest| (guest.mark.pid, guest)).collect();
         processes.extend(guests.values().map(|guest| other(&guest.role, guest.mark, &usage)));
         processes
     }
@@ -306,8 +308,10 @@ mod tests {
         let roles = |board: &Board| -> Vec<String> {
             board.processes(Some(mark), |_| Usage::default()).into_iter().map(|process| process.role).collect()
         };
+        let again = board.add_guest(Guest { role: "console".into(), mark });
         assert_eq!(roles(&board), ["gateway", "pay-rpc", "supervisor", "console"]);
         board.remove_guest(guest);
+        board.remove_guest(again);
         assert_eq!(roles(&board).len(), 3);
     }
 

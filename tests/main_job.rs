@@ -1,0 +1,130 @@
+//! The main job: a shop, orders, traces joined, a report, and a verdict that holds after a killed replica.
+
+mod common;
+
+use common::{Home, address, eventually, failure, orders, pid, signal, text};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// A loaded machine may limit the generator; the shop's side of the run is judged all the same.
+const GENERATOR_LIMITED: i32 = 8;
+
+fn number(value: &Value, path: &str) -> f64 {
+    value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {path} in {value}"))
+}
+
+#[test]
+fn up_with_a_load_and_no_terminal_runs_reports_and_ends_by_itself() {
+    let home = Home::new();
+    let scenario = home.write("orders.toml", &orders(20, 4));
+    let output = home.run(&["up", "--headless", "--isolated", "--load", &scenario]);
+    let code = output.status.code();
+    assert!(code == Some(0) || code == Some(GENERATOR_LIMITED), "{}", text(&output));
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("80 sent") && report.contains("80 joined"), "{report}");
+    assert_eq!(home.run(&["status"]).status.code(), Some(3), "it ends by itself");
+
+    let run = home.json(&["report", "latest"]);
+    assert_eq!(number(&run, "/schema"), 1.0);
+    assert_eq!(number(&run, "/requests/sent"), 80.0);
+    assert_eq!(number(&run, "/requests/failed"), 0.0);
+    assert_eq!(number(&run, "/join/rate"), 1.0);
+    assert!(number(&run, "/latency_us/intended/p99") > 0.0);
+
+    let verdict = home.json(&["verify"]);
+    assert_eq!(verdict.get("verdict").and_then(Value::as_str), Some("true"), "{verdict}");
+    assert!(home.ok(&["runs", "list"]).contains("orders"));
+}
+
+#[test]
+fn a_replica_killed_under_load_loses_no_order() {
+    let home = Home::new();
+    let status = home.up("default");
+    let scenario = home.write("orders.toml", &orders(30, 5));
+    let load = home
+        .command(&["load", &scenario])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let mut load = load.expect("starts");
+    eventually("orders arrive", || {
+        let traces = home.json(&["trace", "list", "operation=\"POST /api/order/create\""]);
+        number(&traces, "/matched") > 20.0
+    });
+    signal(pid(&status, "order-rpc/1"), Signal::SIGKILL);
+    load.wait().expect("ends");
+    home.ok(&["wait", "--for", "ready"]);
+    let verdict = home.json(&["verify", "--quiesce", "30s"]);
+    assert_eq!(verdict.get("verdict").and_then(Value::as_str), Some("true"), "{verdict}");
+    let run = home.json(&["report", "latest"]);
+    let restarts = run.get("events").and_then(Value::as_array).into_iter().flatten();
+    assert!(
+        restarts.filter(|event| event.get("kind").and_then(Value::as_str) == Some("restart")).count() >= 1,
+        "{run}"
+    );
+}
+
+#[test]
+fn faults_are_checked_listed_and_end_by_themselves() {
+    let home = Home::new();
+    home.up("default");
+    let (code, says) = failure(&home.run(&["fault", "add", "latncy", "pay-rpc"]));
+    assert!(code == 2 && says.contains("latency"), "{says}");
+    let (code, says) = failure(&home.run(&["fault", "add", "latency", "pay-rpc/9", "p50=1ms"]));
+    assert!(code == 2 && says.contains("pay-rpc/3"), "{says}");
+
+    home.ok(&["fault", "add", "latency", "pay-rpc/1", "p50=5ms", "--for", "1s"]);
+    let list = home.json(&["fault", "list"]);
+    assert_eq!(list.pointer("/faults/0/id").and_then(Value::as_str), Some("f1"), "{list}");
+    eventually("the fault ends by itself", || {
+        let list = home.json(&["fault", "list"]);
+        list.get("faults").and_then(Value::as_array).is_some_and(Vec::is_empty)
+    });
+    home.ok(&["fault", "add", "error", "pay-rpc", "rate=0.5", "--for", "60s"]);
+    home.ok(&["fault", "clear"]);
+    let list = home.json(&["fault", "list"]);
+    assert!(list.get("faults").and_then(Value::as_array).is_some_and(Vec::is_empty), "{list}");
+}
+
+#[test]
+fn bad_requests_get_clear_answers_and_the_shop_goes_on() {
+    let home = Home::new();
+    let status = home.up("default");
+    let gateway = format!("http://{}", address(&status, "gateway"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::new();
+        let credentials = serde_json::json!({ "mobile": "13800000001", "password": "mallctl-demo" });
+        let login = client.post(format!("{gateway}/api/user/login")).json(&credentials).send().await.expect("answers");
+        let token = login.json::<Value>().await.expect("is JSON");
+        let token = token.get("access_token").and_then(Value::as_str).expect("a token").to_owned();
+        let order = |body: String, token: String| {
+            let request = client.post(format!("{gateway}/api/order/create")).bearer_auth(token);
+            async move {
+                let answer =
+                    request.header("content-type", "application/json").body(body).send().await.expect("answers");
+                let code = answer.status().as_u16();
+                (code, answer.json::<Value>().await.expect("errors are JSON"))
+            }
+        };
+        let item =
+            |product: i64, quantity: i64| format!(r#"{{"items":[{{"product_id":{product},"quantity":{quantity}}}]}}"#);
+        for (body, bearer, expected) in [
+            ("{".to_owned(), token.clone(), 400),
+            (item(1, -1), token.clone(), 400),
+            (item(1, 0), token.clone(), 400),
+            (item(999_999, 1), token.clone(), 404),
+            (item(1, 1), "nonsense".to_owned(), 401),
+            ("x".repeat(2 << 20), token.clone(), 413),
+        ] {
+            let start: String = body.chars().take(60).collect();
+            let (code, error) = order(body, bearer).await;
+            assert_eq!(code, expected, "{start}: {error}");
+            for field in ["code", "message", "reason", "trace_id"] {
+                assert!(error.get(field).is_some(), "{start}: no {field} in {error}");
+            }
+        }
+        let (code, placed) = order(item(1, 1), token).await;
+        assert_eq!(code, 200, "{placed}");
+    });
+}

@@ -1,0 +1,91 @@
+//! Wrong input gets a clear answer: what, why, and the mend.
+
+mod common;
+
+use common::{Home, failure, orders};
+
+#[test]
+fn without_a_stack_every_verb_says_so() {
+    let home = Home::new();
+    for args in [
+        &["status"][..],
+        &["restart", "pay-rpc"],
+        &["fault", "list"],
+        &["trace", "list"],
+        &["p2c"],
+        &["breaker"],
+        &["alerts", "list"],
+        &["watch", "--once"],
+        &["load", "order-burst"],
+        &["wait", "--for", "alert:HighLatency"],
+    ] {
+        let (code, says) = failure(&home.run(args));
+        assert!(code == 3 && says.contains("mallctl up"), "{args:?}: {code} {says}");
+    }
+}
+
+#[test]
+fn a_typo_in_a_scenario_names_file_line_field_and_the_likely_word() {
+    let home = Home::new();
+    let path = home.write("typo.toml", &orders(5, 1).replace("rate = 5", "rat = 5"));
+    for args in [&["scenario", "validate", &path][..], &["load", &path], &["up", "--headless", "--load", &path]] {
+        let (code, says) = failure(&home.run(args));
+        assert_eq!(code, 2, "{args:?}: {says}");
+        assert!(says.contains("typo.toml:") && says.contains("rat") && says.contains("`rate`"), "{args:?}: {says}");
+    }
+}
+
+#[test]
+fn an_unknown_scenario_names_the_nearest() {
+    let (code, says) = failure(&Home::new().run(&["up", "--headless", "--load", "order-brust"]));
+    assert!(code == 2 && says.contains("order-burst"), "{says}");
+}
+
+#[test]
+fn a_dead_target_is_named_with_its_address() {
+    let (code, says) = failure(&Home::new().run(&["load", "http://127.0.0.1:1/", "-r", "5", "--for", "1s"]));
+    assert!(code == 1 && says.contains("127.0.0.1:1"), "{says}");
+}
+
+#[test]
+fn flags_that_do_not_exist_and_words_that_make_no_sense_are_usage_errors() {
+    let home = Home::new();
+    for args in [
+        &["up", "--policy", "hardened"][..],
+        &["up", "--replicas", "gateway=3"],
+        &["wait", "--for", "lunch"],
+        &["wait", "--for", "ready", "--timeout", "60"],
+        &["status", "--stack", "../evil"],
+        &["load", "order-burst", "-X", "POST"],
+        &["load", "http://127.0.0.1:1/", "--trace-sample", "7"],
+    ] {
+        let (code, says) = failure(&home.run(args));
+        assert_eq!(code, 2, "{args:?}: {says}");
+    }
+}
+
+#[test]
+fn what_ships_is_listed_shown_valid_and_evaluable() {
+    let home = Home::new();
+    let list = home.ok(&["scenario", "list"]);
+    for name in ["order-burst", "browse", "pay-brownout", "slow-replica", "fast-fail-replica"] {
+        assert!(list.contains(name), "{list}");
+        assert!(home.ok(&["scenario", "show", name]).contains(name));
+        assert!(home.ok(&["scenario", "validate", name]).contains("valid"));
+    }
+    assert!(home.ok(&["fault", "kinds"]).contains("latency"));
+    assert!(home.ok(&["alerts", "check"]).contains("CircuitBreakerTripped"));
+    assert!(home.ok(&["completions", "bash"]).contains("mallctl"));
+    assert!(home.ok(&["doctor"]).contains("passed"));
+}
+
+#[test]
+fn a_rule_that_cannot_be_evaluated_is_refused_by_name() {
+    let home = Home::new();
+    let rules = home.write(
+        "odd.rules.yml",
+        "groups:\n- name: g\n  rules:\n  - alert: Odd\n    expr: predict_linear(x[5m], 60) > 0\n",
+    );
+    let (code, says) = failure(&home.run(&["alerts", "check", &rules]));
+    assert!(code == 2 && says.contains("Odd") && says.contains("predict_linear"), "{says}");
+}
