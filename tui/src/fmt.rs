@@ -13,6 +13,15 @@ pub fn count(value: u64) -> String {
     out
 }
 
+/// As [`count`], in at most nine columns: `992,954`, `12.5 M`, `1.00 G`.
+pub fn compact(value: u64) -> String {
+    match value {
+        0..10_000_000 => count(value),
+        10_000_000..1_000_000_000 => format!("{:.1} M", value as f64 / 1e6),
+        _ => format!("{:.2} G", value as f64 / 1e9),
+    }
+}
+
 /// A latency with its unit, three significant figures: `850 µs`, `4.12 ms`, `44 ms`, `412 ms`, `1.84 s`, `2 min`.
 pub fn micros(value: u64) -> String {
     match value {
@@ -97,6 +106,7 @@ mod tests {
     fn figures_carry_their_unit() {
         assert_eq!(count(12_041), "12,041");
         assert_eq!(count(1_000_000), "1,000,000");
+        assert_eq!(compact(1_002_834_563), "1.00 G");
         assert_eq!(micros(850), "850 µs");
         assert_eq!(micros(4_120), "4.1 ms");
         assert_eq!(micros(412_300), "412 ms");

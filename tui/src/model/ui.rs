@@ -70,6 +70,8 @@ pub struct TracesUi {
     pub period: Option<(u64, u64)>,
     /// The rows.
     pub list: Vec<wire::TraceSummary>,
+    /// Traces that still arrive and are not listed yet.
+    pub arriving: usize,
     /// Traces seen, kept and matching.
     pub counts: (u64, u64, u64),
     /// Selected trace; `None` follows the first row.

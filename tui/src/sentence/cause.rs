@@ -32,9 +32,13 @@ pub fn coincidence(data: &Data, second: u64) -> Option<String> {
     if let Some(fault) = last_of(&["fault"]) {
         return Some(format!("when fault '{}' began (injected)", fault_label(fault)));
     }
-    let event = last_of(&["restart", "scale"]).or_else(|| last_of(&["load"]))?;
-    let what = if event.detail.is_empty() { format!("{} {}", event.kind, event.target) } else { event.detail.clone() };
-    Some(format!("when {}: {}", event.kind, what.trim()))
+    let words = |event: &wire::Event| {
+        if event.detail.is_empty() { format!("{} {}", event.kind, event.target) } else { event.detail.clone() }
+    };
+    if let Some(event) = last_of(&["restart", "scale"]) {
+        return Some(format!("when {}", words(event).trim()));
+    }
+    last_of(&["load"]).map(|event| format!("when the load became {}", words(event).trim()))
 }
 
 /// The event that ended with a second, in words.

@@ -6,7 +6,9 @@
 
 use std::collections::VecDeque;
 
-use crate::model::data::Data;
+use collector_api::console::Run;
+
+use crate::model::data::{Data, SECOND_NS};
 use crate::model::seconds::{Second, ratio};
 
 /// How far back an episode may begin.
@@ -69,6 +71,7 @@ fn last(
     let values: Vec<(u64, f64)> = data
         .seconds
         .range(head.saturating_sub(HORIZON_S)..=head)
+        .filter(|second| is_measured(data, second))
         .filter_map(|second| value(second).map(|value| (second.unix_s, value)))
         .collect();
     let mut usual: VecDeque<f64> = VecDeque::with_capacity(USUAL);
@@ -109,6 +112,16 @@ fn last(
         before: figure(from_s.saturating_sub(USUAL as u64), from_s.saturating_sub(1)),
         during: figure(from_s.max(until.saturating_sub(9)), until),
     })
+}
+
+/// Whether a second's requests are part of what is compared: while a load run prepares or settles, they are not.
+fn is_measured(data: &Data, second: &Second) -> bool {
+    let is_of_run = |run: &Run| {
+        let ends = if run.ended_unix_ns == 0 { u64::MAX } else { run.ended_unix_ns };
+        (run.started_unix_ns / SECOND_NS..=ends / SECOND_NS).contains(&second.unix_s)
+    };
+    let has_starts = second.run.as_ref().is_some_and(|run| run.counts.offered > 0);
+    has_starts || !data.runs.iter().any(is_of_run)
 }
 
 fn limit_of(usual: &VecDeque<f64>, bounds: &Bounds) -> f64 {

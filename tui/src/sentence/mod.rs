@@ -55,6 +55,9 @@ pub fn of(data: &Data) -> Sentence {
     if let Some(start) = story::start(data) {
         return start;
     }
+    if data.seconds.entry(data.window()).count() == 0 {
+        return story::calm(data);
+    }
     let latency = episode::latency(data);
     let errors = episode::errors(data);
     story::breaker(data, errors.as_ref())

@@ -85,3 +85,28 @@ fn preparation_is_what_the_run_says() {
     model.live.resentence();
     assert_eq!(model.live.sentence.text(), "preparing 63/100 logins (not measured)");
 }
+
+#[test]
+fn what_happens_while_a_run_prepares_is_not_compared() {
+    let mut delta = Shop::run(Drill::None, 30).delta();
+    for second in delta.seconds.iter_mut().take(8) {
+        second.run = None;
+        let logins: Vec<u32> = vec![500; 1];
+        second.entry_ok = Some(collector_api::console::Sketch { index: logins, count: vec![2], ..Default::default() });
+    }
+    let mut model = Model::new("x", Launch::Watch);
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    let words = model.live.sentence.text();
+    assert!(words.starts_with("steady: "), "{words}");
+}
+
+#[test]
+fn without_requests_nothing_fails_any_more() {
+    let mut delta = Shop::run(Drill::FastFail, FAULT_AT + 8).delta();
+    delta.now_unix_ns += 20_000_000_000;
+    let mut model = Model::new("x", Launch::Watch);
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    assert_eq!(model.live.sentence.text(), "quiet: no requests for 20 s");
+}

@@ -1,9 +1,15 @@
 //! Answers find their place; late answers to older questions are dropped.
 
+use collector_api::console::TraceSummary;
+
 use super::{Effects, trace};
+use crate::model::data::SECOND_NS;
 use crate::model::trace::TraceRows;
 use crate::model::{Model, intake};
 use crate::msg::{Answer, Ask};
+
+/// How long a trace that is not complete is waited for before it is listed.
+const ARRIVING_NS: u64 = 5 * SECOND_NS;
 
 pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
     match answer {
@@ -15,7 +21,12 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
         Answer::Traces { generation, reply } => {
             model.polls.settle(crate::model::polls::Poll::Traces);
             if generation == model.traces.generation && model.frozen.is_none() {
-                model.traces.list = reply.traces.into_iter().map(intake::summary).collect();
+                let all = reply.traces.len();
+                // A trace that is not whole yet would change its root and its length under the reader's eyes.
+                let settled = model.live.now_ns.saturating_sub(ARRIVING_NS);
+                let is_listed = |trace: &TraceSummary| trace.complete || trace.start_unix_ns < settled;
+                model.traces.list = reply.traces.into_iter().filter(is_listed).map(intake::summary).collect();
+                model.traces.arriving = all - model.traces.list.len();
                 model.traces.counts = (reply.seen, reply.kept, reply.matched);
                 model.traces.error = None;
                 model.traces.answered = true;

@@ -88,14 +88,14 @@ fn rates(data: &Data, run: &Run, cell: &RunCell, range: std::ops::RangeInclusive
         &format!("achieved {:>8}  {}", fmt::rate(per_second(counts.started)), fmt::percent1(share)),
         role,
     );
-    let x = pen.say(x + 3, 1, &format!("requests {:>8}", fmt::rate(per_second(counts.requests))), Role::Text);
-    pen.say(x + 3, 1, &format!("lag p99 {}", fmt::micros(counts.lag_p99_us)), Role::Quiet);
+    pen.say(x + 3, 1, &format!("requests {:>8}", fmt::rate(per_second(counts.requests))), Role::Text);
     let x = pen.say(1, 2, &format!("in flight {}", fmt::count(counts.in_flight)), Role::Text);
     let waiting = if counts.waiting > 0 { Role::Warn } else { Role::Text };
     let x = pen.say(x + 3, 2, &format!("waiting {}", fmt::count(counts.waiting)), waiting);
     let x = pen.say(x + 3, 2, &format!("sent {}", fmt::count(run.sent)), Role::Text);
     let failed = if run.failed > 0 { Role::Error } else { Role::Text };
-    pen.say(x + 3, 2, &format!("failed {}", fmt::count(run.failed)), failed);
+    let x = pen.say(x + 3, 2, &format!("failed {}", fmt::count(run.failed)), failed);
+    pen.say(x + 3, 2, &format!("lag p99 {}", fmt::micros(counts.lag_p99_us)), Role::Quiet);
     let columns = pen.width().saturating_sub(2);
     let first = (*range.end() + 1).saturating_sub(u64::from(columns)).max(*range.start());
     let starts: Vec<f64> = (first..=*range.end())

@@ -74,8 +74,10 @@ fn operations(model: &Model, pen: &mut Pen<'_>) {
         }
         let hue = pen.theme.service(&operation.service);
         pen.column(1, y, 12, &operation.service, hue);
+        let quiet = pen.theme.style(Role::Quiet);
+        pen.column(14, y, 8, &operation.kind, quiet);
         let style = pen.theme.style(Role::Text);
-        pen.column(14, y, ends[0].saturating_sub(14 + 7), &operation.operation, style);
+        pen.column(23, y, ends[0].saturating_sub(23 + 7), &operation.operation, style);
         figures(pen, y, ends, (operation.requests, operation.errors), operation.latency.as_ref());
     }
 }

@@ -56,6 +56,9 @@ fn top(model: &Model, pen: &mut Pen<'_>) {
         x = pen.say(x, 0, &ui.query, Role::Accent);
     }
     let (seen, kept, matched) = ui.counts;
+    if ui.arriving > 0 {
+        x = pen.say(x + 2, 0, &format!("{} arriving", fmt::count(ui.arriving as u64)), Role::Quiet);
+    }
     let words = format!("{} of {} kept, {} seen", fmt::count(matched), fmt::count(kept), fmt::count(seen));
     if x + 2 + crate::widget::pen::text_width(&words) < pen.width() {
         let end = pen.width() - 1;

@@ -26,7 +26,7 @@ const SHORT: [&str; 7] = ["picks", "busy", "ewma", "succ", "load", "forced", "re
 fn columns(width: u16) -> Columns {
     let bar = (9, (width / 6).clamp(8, 30));
     let share = bar.0 + bar.1 + 6;
-    let widths = if width < 100 { [7, 5, 8, 6, 8, 7, 9] } else { [11, 10, 8, 8, 9, 7, 9] };
+    let widths = if width < 100 { [7, 5, 8, 6, 10, 7, 9] } else { [11, 10, 8, 8, 9, 7, 9] };
     let series_width = if width >= 160 { 60 } else { 10 };
     let mut end = share;
     let mut figures = [0; 7];
@@ -103,7 +103,7 @@ fn row(replica: &Replica, share: u32, role: Role, columns: &Columns, pen: &mut P
             fmt::count(replica.success.max(0.0).round() as u64),
             if replica.success <= 500.0 { Role::Error } else { Role::Text },
         ),
-        (fmt::count(replica.load.max(0.0).round() as u64), Role::Text),
+        (fmt::compact(replica.load.max(0.0).round() as u64), Role::Text),
         (fmt::count(replica.forced), Role::Quiet),
         (fmt::nanos(replica.regret_ns), Role::Quiet),
     ];

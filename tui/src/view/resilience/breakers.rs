@@ -38,11 +38,12 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         if y >= pen.height() {
             break;
         }
-        if is_focused && selected == Some(&update::breaker_key(breaker)) {
+        let is_selected = is_focused && selected == Some(&update::breaker_key(breaker));
+        if is_selected {
             pen.shade(0, y, pen.width(), pen.theme.style(Role::Selected));
             pen.say(0, y, pen.theme.glyphs.cursor, Role::Accent);
         }
-        y = if is_dropping(breaker) || breaker.failed > 0 { full(breaker, pen, y) } else { line(breaker, pen, y) };
+        y = if is_dropping(breaker) || is_selected { full(breaker, pen, y) } else { line(breaker, pen, y) };
     }
 }
 
@@ -54,7 +55,7 @@ fn is_dropping(breaker: &Breaker) -> bool {
 fn first_shown(breakers: &[&Breaker], selected: Option<&(String, String, String)>, height: u16) -> usize {
     let at =
         selected.and_then(|key| breakers.iter().position(|breaker| update::breaker_key(breaker) == *key)).unwrap_or(0);
-    let rows = |breaker: &Breaker| if is_dropping(breaker) || breaker.failed > 0 { 4 } else { 1 };
+    let rows = |breaker: &Breaker| if is_dropping(breaker) { 4 } else { 1 };
     let mut first = at;
     let mut used = rows(breakers[at]);
     while first > 0 && used + rows(breakers[first - 1]) < height {
@@ -77,10 +78,16 @@ fn calls(breaker: &Breaker) -> u64 {
 }
 
 fn line(breaker: &Breaker, pen: &mut Pen<'_>, y: u16) -> u16 {
-    title(breaker, pen, y);
+    let x = title(breaker, pen, y);
     let rate = calls(breaker) as f64 / WINDOW_S as f64;
     let end = pen.width().saturating_sub(2);
-    pen.figure(end, y, &format!("  {:>8}  passes all", fmt::rate(rate)), Role::Quiet);
+    let words = format!("{:>8}  passes all", fmt::rate(rate));
+    let failed = if breaker.failed > 0 { format!("{} failed  ", fmt::count(breaker.failed)) } else { String::new() };
+    let begin = end.saturating_sub(text_width(&words));
+    pen.figure(end, y, &words, Role::Quiet);
+    if x + 1 + text_width(&failed) < begin {
+        pen.figure(begin, y, &failed, Role::Error);
+    }
     y + 1
 }
 
