@@ -177,7 +177,6 @@ async fn session(client: &Client, messages: &mpsc::Sender<Msg>, position: &mut P
     tokio::select! {
         ended = deltas(client, messages, position) => ended,
         () = statuses(client, messages), if has_control => Ok(()),
-        () = attached(client), if has_control => Ok(()),
     }
 }
 
@@ -207,18 +206,6 @@ async fn statuses(client: &Client, messages: &mpsc::Sender<Msg>) {
         }
         if messages.is_closed() {
             return;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Tells the supervisor that somebody watches, for as long as the connection lasts.
-async fn attached(client: &Client) {
-    loop {
-        let request = client.signed(control::AttachRequest { pid: std::process::id(), role: "console".to_owned() });
-        if let Ok(stream) = client.control().attach(request).await {
-            let mut stream = stream.into_inner();
-            while let Ok(Some(_)) = stream.message().await {}
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

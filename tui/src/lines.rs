@@ -85,7 +85,7 @@ impl Said {
 
     fn processes(&mut self, data: &Data, lines: &mut Vec<String>) {
         let Some(status) = &data.status else { return };
-        for process in &status.processes {
+        for process in data.shop() {
             let name = if process.replica == 0 {
                 process.role.clone()
             } else {
@@ -107,13 +107,13 @@ impl Said {
         if status.ready && !self.ready {
             self.ready = true;
             let gateway = status.addresses.as_ref().map(|addresses| addresses.gateway.clone()).unwrap_or_default();
-            lines.push(format!(
-                "ready in {:.2} s: {} processes, gateway {gateway}, OTLP {} and {}",
-                status.ready_ms as f64 / 1e3,
-                status.processes.len(),
-                data.hello.otlp_grpc,
-                data.hello.otlp_http
-            ));
+            let shop = match data.shop().count() {
+                0 => String::new(),
+                count => format!("{count} processes, gateway {gateway}, "),
+            };
+            let took = status.ready_ms as f64 / 1e3;
+            let (grpc, http) = (&data.hello.otlp_grpc, &data.hello.otlp_http);
+            lines.push(format!("ready in {took:.2} s: {shop}OTLP {grpc} (gRPC) and {http} (HTTP)"));
         }
     }
 

@@ -149,11 +149,17 @@ impl Data {
         self.events.values().filter(|event| event.kind == "fault" && is_open(event, self.now_ns))
     }
 
-    /// Processes that serve, and all of them.
+    /// The shop's processes that serve, and all of them; `None` where there is no shop.
     pub fn processes(&self) -> Option<(usize, usize)> {
-        let status = self.status.as_ref()?;
-        let ready = status.processes.iter().filter(|process| process.state == "ready").count();
-        Some((ready, status.processes.len()))
+        let ready = self.shop().filter(|process| process.state == "ready").count();
+        let all = self.shop().count();
+        (all > 0).then_some((ready, all))
+    }
+
+    /// Processes of the shop: not those that watch, drive or supervise it.
+    pub fn shop(&self) -> impl Iterator<Item = &control::Process> {
+        let all = self.status.iter().flat_map(|status| &status.processes);
+        all.filter(|process| !matches!(process.role.as_str(), "supervisor" | "console" | "load"))
     }
 
     /// Spans lost anywhere on the way: refused, dropped before they were sent, over a limit.

@@ -20,15 +20,15 @@ pub fn start(data: &Data) -> Option<Sentence> {
     if data.seconds.entry(0..=data.head_s()).count() > 0 {
         return None;
     }
-    if let Some(status) = &data.status {
+    if let Some(status) = data.status.as_ref().filter(|_| data.processes().is_some()) {
         let words = if status.ready {
             format!("ready in {:.2} s; no requests yet", status.ready_ms as f64 / 1e3)
         } else {
             format!(
                 "{}: {} of {} processes ready",
                 status.phase,
-                data.processes().map_or(0, |(ready, _)| ready),
-                status.processes.len()
+                data.processes().unwrap_or_default().0,
+                data.processes().unwrap_or_default().1
             )
         };
         return Some(Sentence::new(Tone::Calm, words));

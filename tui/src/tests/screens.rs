@@ -82,6 +82,10 @@ fn an_empty_collector_shows_what_to_copy() {
     let mut model = Model::new("127.0.0.1:4320", Launch::Collect);
     let hello = collector_api::console::HelloReply { has_control: false, stack: String::new(), ..simulate::hello() };
     update(&mut model, Msg::Connected(Box::new(hello)));
+    let supervisor =
+        mall_api::control::Process { role: "supervisor".to_owned(), state: "ready".to_owned(), ..Default::default() };
+    let status = mall_api::control::StatusReply { ready: true, processes: vec![supervisor], ..Default::default() };
+    update(&mut model, Msg::Status(Box::new(status)));
     check("start-collect", &model);
 }
 

@@ -1,6 +1,5 @@
 //! The first seconds: never an empty frame.
 
-use crate::Launch;
 use crate::fmt;
 use crate::model::{Link, Model};
 use crate::theme::Role;
@@ -26,14 +25,14 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     }
     pen.say(2, y, &data.sentence.text(), Role::Strong);
     y += 2;
-    if let Some(status) = &data.status {
-        for process in &status.processes {
+    if let Some(status) = data.status.as_ref().filter(|_| data.processes().is_some()) {
+        for process in data.shop() {
             process_row(pen, y, process);
             y += 1;
         }
         if status.ready {
             y += 1;
-            if model.launch != Launch::Collect && data.active_run().is_none() {
+            if data.active_run().is_none() {
                 pen.say(2, y, "drive it from another terminal:  mallctl load order-burst", Role::Accent);
                 y += 2;
             }
