@@ -1,26 +1,35 @@
 //! Password hashing, kept from blocking everything else.
 
-use std::sync::Arc;
-
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{AppError, AppResult, ErrorCode};
 
-/// How many hashes are computed at a time in one process: each takes a core for about 20 ms, and 19 MiB.
-const AT_ONCE: usize = 2;
+/// How many hashes may wait; who comes later waits for a place.
+const WAITING: usize = 256;
 
-/// Hashes and checks passwords (argon2id) on the blocking pool, a few at a time.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Hashes and checks passwords (argon2id) on a thread of its own, one at a time.
+///
+/// A hash takes a core for about 20 ms, and 19 MiB. A pool of threads would keep that much for each of its threads,
+/// because an allocator does not give large blocks back from every thread's heap.
 #[derive(Debug, Clone)]
 pub struct Passwords {
-    slots: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        let (jobs, mut queue) = mpsc::channel::<Job>(WAITING);
+        std::thread::spawn(move || {
+            while let Some(job) = queue.blocking_recv() {
+                job();
+            }
+        });
+        Self { jobs }
     }
 }
 
@@ -53,15 +62,14 @@ impl Passwords {
     }
 
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> AppResult<T> {
-        let slot = self.slots.clone().acquire_owned().await.map_err(|_| AppError::internal())?;
-        let run = move || {
-            let outcome = work();
-            drop(slot);
-            outcome
+        let interrupted = || AppError::new(ErrorCode::Internal, "password hashing was interrupted");
+        let (reply, answer) = oneshot::channel();
+        let job = move || {
+            // Whoever asked may have given up meanwhile.
+            let _ = reply.send(work());
         };
-        tokio::task::spawn_blocking(run)
-            .await
-            .map_err(|_| AppError::new(ErrorCode::Internal, "password hashing was interrupted"))
+        self.jobs.send(Box::new(job)).await.map_err(|_| interrupted())?;
+        answer.await.map_err(|_| interrupted())
     }
 }
 
