@@ -8,11 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn mallctl(state: &std::path::Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mallctl"))
-        .args(arguments)
-        .env("MALL_STATE", state)
-        .output()
-        .expect("mallctl runs")
+    Command::new(env!("CARGO_BIN_EXE_mallctl")).args(arguments).env("MALL_STATE", state).output().expect("mallctl runs")
 }
 
 fn json_of(output: &Output) -> Value {
@@ -34,7 +30,9 @@ impl Drop for Down {
 #[test]
 fn traces_of_a_python_service_are_shown() {
     let Some(python) = std::env::var_os("MALL_TEST_PYTHON") else {
-        eprintln!("skipped: traces_of_a_python_service_are_shown needs MALL_TEST_PYTHON, an interpreter with opentelemetry-exporter-otlp");
+        eprintln!(
+            "skipped: traces_of_a_python_service_are_shown needs MALL_TEST_PYTHON, an interpreter with opentelemetry-exporter-otlp"
+        );
         return;
     };
     let state = tempfile::tempdir().expect("a folder");

@@ -30,9 +30,10 @@ struct Shared {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     is_any: AtomicBool,
-    in_force: RwLock<Vec<InForce>>,
+    in_force: RwLock<Arc<[InForce]>>,
 }
 
+#[derive(Clone)]
 struct InForce {
     words: control::Fault,
     id: Arc<str>,
@@ -64,7 +65,7 @@ impl Faults {
             clock,
             random,
             is_any: AtomicBool::new(false),
-            in_force: RwLock::default(),
+            in_force: RwLock::new(Arc::from([])),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -95,7 +96,7 @@ impl Faults {
             }
         }
         let is_any = !in_force.is_empty();
-        *self.shared.in_force.write().unwrap_or_else(PoisonError::into_inner) = in_force;
+        *self.shared.in_force.write().unwrap_or_else(PoisonError::into_inner) = in_force.into();
         self.shared.is_any.store(is_any, Ordering::Relaxed);
         Ok(())
     }
@@ -107,49 +108,57 @@ impl Faults {
         FaultSet { faults: faults.iter().filter(|one| one.ends > now).map(|one| one.words.clone()).collect() }
     }
 
-    /// Lets the faults in force touch the current request: waits, or fails. Each one that does is an event of the current
-    /// span.
+    /// Lets the faults in force touch the current request: fails at once, or waits. Each one that does is an event of the
+    /// current span.
     pub async fn inject(&self) -> Result<(), Injected> {
-        if !self.shared.is_any.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let (delay, error) = self.draw();
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        error.map_or(Ok(()), Err)
+        self.fail()?;
+        self.delay().await;
+        Ok(())
     }
 
-    /// What happens to one request: delays add up, the first error wins.
-    fn draw(&self) -> (Duration, Option<Injected>) {
-        let now = self.shared.clock.now();
+    /// Fails the current request when one of the error faults says so; the first wins.
+    pub fn fail(&self) -> Result<(), Injected> {
+        for one in self.now_in_force().as_deref().unwrap_or_default() {
+            if let Effect::Error { rate, code } = one.effect
+                && self.shared.random.uniform() < rate
+            {
+                report(one, None);
+                return Err(Injected { id: Arc::clone(&one.id), code });
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the current request waiting for as long as the latency faults say together.
+    pub async fn delay(&self) {
         let mut delay = Duration::ZERO;
-        let mut error = None;
-        let mut any_left = false;
-        for one in self.shared.in_force.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            if one.ends <= now {
-                continue;
-            }
-            any_left = true;
-            match one.effect {
-                Effect::Latency { p50, p99 } => {
-                    let added = self.draw_delay(p50, p99);
-                    delay += added;
-                    report(one, Some(added));
-                }
-                Effect::Error { rate, code } => {
-                    if error.is_none() && self.shared.random.uniform() < rate {
-                        error = Some(Injected { id: Arc::clone(&one.id), code });
-                        report(one, None);
-                    }
-                }
-                Effect::Kill => {}
+        for one in self.now_in_force().as_deref().unwrap_or_default() {
+            if let Effect::Latency { p50, p99 } = one.effect {
+                let added = self.draw_delay(p50, p99);
+                delay += added;
+                report(one, Some(added));
             }
         }
-        if !any_left {
-            self.forget_ended(now);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay.min(LONGEST)).await;
         }
-        (delay.min(LONGEST), error)
+    }
+
+    /// The faults that have not ended; `None`, at the cost of one relaxed load, when there are none. What has ended is
+    /// forgotten on the way.
+    fn now_in_force(&self) -> Option<Arc<[InForce]>> {
+        if !self.shared.is_any.load(Ordering::Relaxed) {
+            return None;
+        }
+        let now = self.shared.clock.now();
+        let faults = Arc::clone(&self.shared.in_force.read().unwrap_or_else(PoisonError::into_inner));
+        if faults.iter().all(|one| one.ends > now) {
+            return Some(faults);
+        }
+        let left: Arc<[InForce]> = faults.iter().filter(|one| one.ends > now).cloned().collect();
+        *self.shared.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&left);
+        self.shared.is_any.store(!left.is_empty(), Ordering::Relaxed);
+        Some(left)
     }
 
     /// Fixed, or log-normal: the logarithm of the delay is normal with its median at `p50` and its 99th percentile at `p99`.
@@ -162,12 +171,6 @@ impl Faults {
         let (u, v) = (self.shared.random.uniform(), self.shared.random.uniform());
         let normal = (-2.0 * (1.0 - u).ln()).sqrt() * (TAU * v).cos();
         Duration::try_from_secs_f64(p50.as_secs_f64() * (sigma * normal).exp()).unwrap_or(LONGEST)
-    }
-
-    fn forget_ended(&self, now: Duration) {
-        let mut in_force = self.shared.in_force.write().unwrap_or_else(PoisonError::into_inner);
-        in_force.retain(|one| one.ends > now);
-        self.shared.is_any.store(!in_force.is_empty(), Ordering::Relaxed);
     }
 }
 
@@ -273,7 +276,7 @@ mod tests {
     fn a_share_fails_its_share() {
         let faults = faults(&Arc::new(ManualClock::new()));
         faults.apply(&set(words("error", "pay-rpc", &[("rate", "0.6")], 60_000)), SystemTime::now()).expect("valid");
-        let failed = (0..10_000).filter(|_| faults.draw().1.is_some()).count();
+        let failed = (0..10_000).filter(|_| faults.fail().is_err()).count();
         assert!((5_800..6_200).contains(&failed), "{failed}");
     }
 }

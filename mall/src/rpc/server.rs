@@ -1,4 +1,4 @@
-//! The other end of a call: SERVER span, breaker, deadline, faults, handler.
+//! The other end of a call: SERVER span, injected errors, breaker, deadline, injected delays, handler.
 
 use super::guard::{Guards, Place};
 use super::method::{Method, Methods};
@@ -119,6 +119,8 @@ impl Shared {
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
+        // An injected error stands for a replica that is broken before its code runs: its own breaker must not hide it.
+        self.policy.faults.fail()?;
         let pass = method.guard.admit().map_err(|_| status::rejected(Place::Server.name(), method.guard.name()))?;
         let limit = match (timeout::parse(request.headers()), self.policy.timeout) {
             (Some(callers), Some(own)) => Some(callers.min(own)),
@@ -142,7 +144,7 @@ impl Shared {
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        self.policy.faults.inject().await?;
+        self.policy.faults.delay().await;
         let Ok(response) = inner.call(request).await;
         let (parts, body) = response.into_parts();
         if let Some(code) = status::code_in(&parts.headers) {
