@@ -56,7 +56,10 @@ impl Database {
     pub async fn open(source: &str, namespace: &'static str, meters: Meters) -> Result<Self, StoreError> {
         let pool =
             || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false).idle_timeout(None);
-        let writer = pool().max_connections(1).connect_with(options(source)?.busy_timeout(Duration::ZERO)).await?;
+        let writes = options(source)?.busy_timeout(Duration::ZERO);
+        // Opening may meet the lock of another process too: it takes part in the recovery of the log of changes.
+        let connect = while_locked(|| pool().max_connections(1).connect_with(writes.clone()));
+        let writer = within_patience(connect).await?;
         // `query_only` instead of read-only files: a reader of a write-ahead log must be able to make its shared memory.
         let readers = options(source)?.pragma("query_only", "1");
         let reader = pool().max_connections(READERS).connect_lazy_with(readers);
@@ -96,19 +99,12 @@ impl Database {
 
     /// Takes the write lock, waiting for other writers of this process and of others.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
-        let late = |_| StoreError::Busy("other writers held the lock for too long".to_owned());
-        tokio::time::timeout(ACQUIRE_TIMEOUT, self.lock()).await.map_err(late)?
-    }
-
-    async fn lock(&self) -> Result<Transaction, StoreError> {
-        let turn = self.turn.clone().lock_owned().await;
-        loop {
-            match self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::from) {
-                Ok(inner) => return Ok(Transaction { inner, _turn: turn, scope: self.scope.clone() }),
-                Err(StoreError::Busy(_)) => tokio::time::sleep(LOCK_POLL).await,
-                Err(error) => return Err(error),
-            }
-        }
+        let in_turn = async {
+            let turn = self.turn.clone().lock_owned().await;
+            let inner = while_locked(|| self.writer.begin_with("BEGIN IMMEDIATE")).await?;
+            Ok(Transaction { inner, _turn: turn, scope: self.scope.clone() })
+        };
+        within_patience(in_turn).await
     }
 
     /// Runs `work`, which begins and commits a transaction, in a span: its self time is the wait for the lock and the commit.
@@ -134,6 +130,24 @@ impl Database {
         self.reader.close().await;
         self.writer.close().await;
     }
+}
+
+/// Tries again as long as another process holds the file's lock.
+async fn while_locked<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    loop {
+        match attempt().await.map_err(StoreError::from) {
+            Err(StoreError::Busy(_)) => tokio::time::sleep(LOCK_POLL).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn within_patience<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Busy("other writers held the lock for too long".to_owned());
+    tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.map_err(late)?
 }
 
 impl Transaction {
