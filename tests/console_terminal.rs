@@ -102,7 +102,7 @@ impl Terminal {
 fn q_and_s_stop_the_stack_and_give_the_terminal_back() {
     let home = Home::new();
     let mut terminal = Terminal::open(&home, &["up", "--isolated"]);
-    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("11/11"));
+    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("ready in"));
     terminal.press("q");
     terminal.until("the question", |terminal| terminal.shows("keep running"));
     terminal.press("s");
@@ -116,7 +116,7 @@ fn q_and_s_stop_the_stack_and_give_the_terminal_back() {
 fn q_and_d_leave_the_stack_running() {
     let home = Home::new();
     let mut terminal = Terminal::open(&home, &["up", "--isolated"]);
-    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("11/11"));
+    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("ready in"));
     terminal.press("q");
     terminal.until("the question", |terminal| terminal.shows("keep running"));
     terminal.press("d");
@@ -130,7 +130,7 @@ fn q_and_d_leave_the_stack_running() {
 fn a_terminated_console_gives_the_terminal_back_and_stops_the_stack() {
     let home = Home::new();
     let mut terminal = Terminal::open(&home, &["up", "--isolated"]);
-    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("11/11"));
+    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("ready in"));
     let pid = terminal.child.process_id().expect("runs");
     common::signal(pid, nix::sys::signal::Signal::SIGTERM);
     terminal.ended();
@@ -142,19 +142,19 @@ fn a_terminated_console_gives_the_terminal_back_and_stops_the_stack() {
 fn a_killed_console_leaves_the_stack_a_minute_for_another_one() {
     let home = Home::new();
     let mut terminal = Terminal::open(&home, &["up", "--isolated"]);
-    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("11/11"));
+    terminal.until("the console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN) && terminal.shows("ready in"));
     terminal.child.kill().expect("can be killed");
     common::eventually("the grace", || {
         let status = home.json(&["status"]);
         status.get("mode").and_then(serde_json::Value::as_str) == Some("grace")
     });
     let mut second = Terminal::open(&home, &["watch"]);
-    second.until("the second console", |terminal| terminal.raw.contains(ALTERNATE_SCREEN));
+    second.until("the second console", |terminal| terminal.shows("ready in"));
     common::eventually("the stack is kept", || {
         let status = home.json(&["status"]);
         status.get("mode").and_then(serde_json::Value::as_str) == Some("foreground")
     });
     second.press("q");
-    assert_eq!(second.ended(), 0);
+    assert_eq!(second.ended(), 0, "{}", second.screen.screen().contents());
     assert!(second.is_restored());
 }

@@ -117,16 +117,20 @@ impl Board {
     }
 
     /// A replica registered: it is ready if it is the process that we know. Answers whether it is.
-    pub fn registered(&self, instance: &str, pid: u32, listen: &str, ready_ms: impl FnOnce(Instance) -> u64) -> bool {
+    pub fn registered(
+        &self,
+        instance: Instance,
+        pid: u32,
+        listen: &str,
+        ready_ms: impl FnOnce(Instance) -> u64,
+    ) -> bool {
         let mut inner = self.lock();
-        let Some((found, row)) = inner.rows.iter_mut().find(|(known, _)| known.to_string() == instance) else {
-            return false;
-        };
+        let Some(row) = inner.rows.get_mut(&instance) else { return false };
         if row.mark.is_none_or(|mark| mark.pid != pid) {
             return false;
         }
         if row.state != State::Ready {
-            row.ready_ms = ready_ms(*found);
+            row.ready_ms = ready_ms(instance);
         }
         row.state = State::Ready;
         listen.clone_into(&mut row.listen);
@@ -282,11 +286,11 @@ mod tests {
     #[test]
     fn only_the_process_that_we_started_makes_a_replica_ready() {
         let board = board();
-        assert!(!board.registered("pay-rpc/1", 7, "127.0.0.1:1", |_| 5));
+        assert!(!board.registered(PAY, 7, "127.0.0.1:1", |_| 5));
         board.update(PAY, |row| row.mark = Some(Mark { pid: 7, start_ticks: 1 }));
-        assert!(!board.registered("pay-rpc/1", 8, "127.0.0.1:1", |_| 5));
-        assert!(!board.registered("pay-rpc/9", 7, "127.0.0.1:1", |_| 5));
-        assert!(board.registered("pay-rpc/1", 7, "127.0.0.1:1", |_| 5));
+        assert!(!board.registered(PAY, 8, "127.0.0.1:1", |_| 5));
+        assert!(!board.registered(Instance { replica: 9, ..PAY }, 7, "127.0.0.1:1", |_| 5));
+        assert!(board.registered(PAY, 7, "127.0.0.1:1", |_| 5));
         assert!(!board.all_ready());
         assert_eq!(board.row(PAY).map(|row| (row.state, row.ready_ms)), Some((State::Ready, 5)));
     }
@@ -295,8 +299,8 @@ mod tests {
     fn registering_again_keeps_the_time_to_ready() {
         let board = board();
         board.update(PAY, |row| row.mark = Some(Mark { pid: 7, start_ticks: 1 }));
-        board.registered("pay-rpc/1", 7, "a", |_| 5);
-        board.registered("pay-rpc/1", 7, "a", |_| 900);
+        board.registered(PAY, 7, "a", |_| 5);
+        board.registered(PAY, 7, "a", |_| 900);
         assert_eq!(board.row(PAY).map(|row| row.ready_ms), Some(5));
     }
 

@@ -153,11 +153,12 @@ impl StateFolder {
                 .because(why)
                 .mend(format!("run `mallctl down --purge --stack {}` with the version that wrote it", self.stack))
         };
-        let file: StackFile = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-        if file.schema != SCHEMA {
-            return Err(unreadable(format!("it has schema {}, this version reads {SCHEMA}", file.schema)));
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        let schema = json.get("schema").cloned().unwrap_or_default();
+        if schema != SCHEMA {
+            return Err(unreadable(format!("it has schema {schema}, this version reads {SCHEMA}")));
         }
-        Ok(Some(file))
+        serde_json::from_value(json).map(Some).map_err(|error| unreadable(error.to_string()))
     }
 
     /// Replaces `stack.json` by rename.

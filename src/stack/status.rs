@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mall::config::Role;
 use mall_api::control::{Addresses, RegisterRequest, StatusReply};
 use tokio::time::Instant;
 
@@ -53,14 +54,14 @@ impl Shared {
             self.spawn_times().get(&instance).map_or(0, |spawned: &Instant| spawned.elapsed().as_millis() as u64)
         };
         let RegisterRequest { instance, pid, address, .. } = registration;
-        if !self.board.registered(instance, *pid, address, since_spawn) {
+        let Some(known) = self.board.instances().into_iter().find(|known| known.to_string() == *instance) else {
             return;
+        };
+        if known.role == Role::Gateway {
+            // Before the board says ready, for whoever waits for that asks for the address next.
+            self.addresses.send_modify(|addresses| addresses.gateway.clone_from(address));
         }
-        let known = self.board.instances().into_iter().find(|known| known.to_string() == *instance);
-        if let Some(known) = known {
-            if known.role == mall::config::Role::Gateway {
-                self.addresses.send_modify(|addresses| addresses.gateway.clone_from(address));
-            }
+        if self.board.registered(known, *pid, address, since_spawn) {
             self.deliver_to_newcomer(known);
         }
     }

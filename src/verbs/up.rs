@@ -35,10 +35,10 @@ pub async fn run(args: cli::Up, json: bool) -> Outcome {
         return session.console_until_left(Launch::Up { can_stop: true }).await;
     }
     announce(&folder, &order);
-    let session = Session::start(folder, &order).await?;
+    let session = Session::start(folder.clone(), &order).await?;
     let (exit, _) = session.lines_until_done(json, load.is_some(), std::future::pending()).await?;
     match load {
-        Some(load) => report(&load, exit, json),
+        Some(load) => report(&folder, &load, exit, json),
         None => Ok(exit),
     }
 }
@@ -100,21 +100,26 @@ fn announce(folder: &StateFolder, order: &Order) {
 }
 
 /// The end of `up --load --headless`: what the load reported, and its exit code.
-fn report(load: &LoadOrder, exit: Exit, json: bool) -> Outcome {
+fn report(folder: &StateFolder, load: &LoadOrder, exit: Exit, json: bool) -> Outcome {
     let path = if json { load.out.clone() } else { text_beside(&load.out) };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => output::line(text.trim_end()),
-        Err(error) => {
-            return Err(Failure::new(if exit == Exit::Ok { Exit::Failure } else { exit }, "the load left no report")
-                .because(error)
-                .mend("see `mallctl logs load`"));
-        }
-    }
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        let log = std::fs::read_to_string(folder.logs().join("load.log")).unwrap_or_default();
+        let exit = if exit == Exit::Ok { Exit::Failure } else { exit };
+        return Err(Failure::new(exit, "the load left no report")
+            .because(collector_api::text::clean(last_words(&log)).into_owned())
+            .mend(format!("`mallctl logs load --stack {}` shows all that it said", folder.stack())));
+    };
+    output::line(text.trim_end());
     output::progress(&format!(
         "run written to {}; next: `mallctl verify`, `mallctl report latest`",
         load.out.display()
     ));
     Ok(exit)
+}
+
+/// The last line that stands for itself; a mend is indented below it.
+fn last_words(log: &str) -> &str {
+    log.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with(' ')).unwrap_or("it said nothing")
 }
 
 #[cfg(test)]
