@@ -8,6 +8,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use super::logs::MAX_BYTES;
 use super::order::{Order, Report};
 use super::state::{Addresses, StateFolder};
 use crate::exit::{Exit, Failure};
@@ -38,6 +39,10 @@ impl Launched {
     pub async fn start(folder: StateFolder, order: &Order) -> Result<(Self, Listening), Failure> {
         folder.create()?;
         let log = log_file(&folder);
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > MAX_BYTES) {
+            // Without the rename the log only stays larger than wished.
+            let _ = std::fs::rename(&log, log.with_extension("log.old"));
+        }
         let stderr = OpenOptions::new()
             .create(true)
             .append(true)

@@ -120,11 +120,12 @@ impl Session {
         self.load_exit = load_exit;
         drop(attached);
         match left {
-            Ok((Leave::KeepRunning, summary)) => {
+            // A collector in the foreground ends with its console; `-d` is there for the other wish.
+            Ok((Leave::KeepRunning, summary)) if launch != Launch::Collect => {
                 client.control().detach(DetachRequest {}).await.map_err(|status| failure(&status))?;
                 self.summarise(&summary, true);
             }
-            Ok((Leave::Stop, summary)) => {
+            Ok((Leave::KeepRunning | Leave::Stop, summary)) => {
                 self.stop().await?;
                 self.summarise(&summary, false);
                 return Ok(self.load_exit.unwrap_or(Exit::Ok));
