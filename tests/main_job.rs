@@ -37,6 +37,32 @@ fn up_with_a_load_and_no_terminal_runs_reports_and_ends_by_itself() {
 }
 
 #[test]
+fn an_interrupt_ends_a_run_early_with_its_report() {
+    let home = Home::new();
+    let scenario = home.write("orders.toml", &orders(20, 60));
+    let told = std::fs::File::create(home.path().join("up.txt")).expect("creates");
+    let mut up = home.command(&["up", "--headless", "--isolated", "--load", &scenario]);
+    let mut up = up.stdout(told).stderr(std::process::Stdio::null()).spawn().expect("starts");
+    eventually("orders arrive", || {
+        let traces = home.run(&["trace", "list", "--json", "operation=\"POST /api/order/create\""]);
+        serde_json::from_slice::<Value>(&traces.stdout).is_ok_and(|traces| number(&traces, "/matched") > 20)
+    });
+    let picture = home.ok(&["watch", "--once", "--size", "80x24"]);
+    assert!(picture.contains("gateway") && picture.lines().all(|line| line.chars().count() <= 80), "{picture}");
+    let (code, says) = failure(&home.run(&["wait", "--for", "alert:Lunch"]));
+    assert!(code == 2 && says.contains("HighLatency"), "{says}");
+    let waited = home.run(&["wait", "--for", "alert:HighLatency", "--timeout", "300ms"]);
+    assert_eq!(waited.status.code(), Some(4), "{}", text(&waited));
+
+    signal(up.id(), Signal::SIGINT);
+    assert_eq!(up.wait().expect("ends").code(), Some(130));
+    let told = std::fs::read_to_string(home.path().join("up.txt")).expect("reads");
+    assert!(told.contains("requests") && told.contains("latency"), "{told}");
+    let verdict = home.json(&["verify"]);
+    assert_eq!(verdict.get("verdict").and_then(Value::as_str), Some("true"), "{verdict}");
+}
+
+#[test]
 fn a_replica_killed_under_load_loses_no_order() {
     let home = Home::new();
     let status = home.up("default");

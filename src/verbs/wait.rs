@@ -77,8 +77,16 @@ async fn down(stack: &str) -> Result<(), Failure> {
 async fn firing(stack: &str, alert: &str) -> Result<(), Failure> {
     let client = Client::to_stack(stack).await?;
     let reply = client.console().get_alerts(AlertsRequest { at_ns: 0 }).await.map_err(|status| failure(&status))?;
-    if is_firing(&reply.into_inner().alerts, alert) {
+    let known = reply.into_inner().alerts;
+    if is_firing(&known, alert) {
         return Ok(());
+    }
+    if !known.iter().any(|known| known.name == alert) {
+        let names: std::collections::BTreeSet<&str> = known.iter().map(|known| known.name.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        return Err(
+            Failure::usage(format!("there is no alert '{alert}'")).mend(format!("there are {}", names.join(", ")))
+        );
     }
     let request = WatchRequest { resume_version: 0, history_s: 1 };
     let mut stream = client.console().watch(request).await.map_err(|status| failure(&status))?.into_inner();
