@@ -17,6 +17,7 @@ pub mod control;
 pub mod faults;
 pub mod inject;
 pub mod instance;
+pub mod jobs;
 pub mod launch;
 pub mod logs;
 pub mod order;

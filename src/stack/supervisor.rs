@@ -13,7 +13,6 @@ use collector::{Collector, Config, RuleSource};
 use futures::future::join_all;
 use mall::config::{Role, Secret};
 use mall_api::control::control_server::ControlServer;
-use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -26,6 +25,7 @@ use super::configs::{self, POLICY, Writer, data_sources, random_secret};
 use super::control::ControlService;
 use super::faults::Faults;
 use super::instance::Instance;
+use super::jobs::{migrate, run_load};
 use super::order::{LoadOrder, Order, Report, Shop};
 use super::ports::{self, Wanted};
 use super::presence::{self, Presence};
@@ -34,15 +34,11 @@ use super::registry::Registry;
 use super::replica::Replica;
 use super::rules;
 use super::shared::{Shared, unix_ns};
-use super::spawn::{describe, spawn};
 use super::state::{self, Addresses, Lock, StackFile, StateFolder};
 use crate::exit::{Exit, Failure};
 
 /// Byte budget of the trace store.
 const STORE_BYTES: usize = 192 << 20;
-
-/// How long a migration may take.
-const MIGRATE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the collector may take to end once everything else has.
 const COLLECTOR_LIMIT: Duration = Duration::from_secs(2);
@@ -314,30 +310,6 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
     (Arc::new(shared), requests)
 }
 
-async fn migrate(shared: &Arc<Shared>, writer: &Writer<'_>) -> Result<(), Failure> {
-    let config = writer.migrate()?;
-    let log = shared.folder.logs().join("migrate.log");
-    let last_line = Arc::new(std::sync::Mutex::new(String::new()));
-    let lines = Arc::clone(&last_line);
-    let remember = move |line: &str| {
-        if let Ok(mut last) = lines.lock() {
-            line.clone_into(&mut last);
-        }
-    };
-    let args = ["serve", Role::Migrate.name(), "--config", &config.to_string_lossy(), "--with-parent"];
-    let mut spawned =
-        spawn(&args, &log, remember).map_err(|error| Failure::runtime("cannot start a process").because(error))?;
-    let how = match tokio::time::timeout(MIGRATE_LIMIT, spawned.child.wait()).await {
-        Ok(Ok(status)) if status.success() => return Ok(()),
-        Ok(status) => describe(status),
-        Err(_) => spawned.stop(Signal::SIGTERM).await,
-    };
-    let said = last_line.lock().map(|last| last.clone()).unwrap_or_default();
-    Err(Failure::runtime(format!("the databases could not be prepared ({how})"))
-        .because(if said.is_empty() { "it said nothing".to_owned() } else { said })
-        .mend(format!("see {}; `mallctl down --purge` starts over with empty data", log.display())))
-}
-
 async fn all_ready(board: &Board) {
     let mut changes = board.watch();
     while !board.all_ready() {
@@ -345,26 +317,6 @@ async fn all_ready(board: &Board) {
             return;
         }
     }
-}
-
-async fn run_load(shared: Arc<Shared>, load: LoadOrder, stop: CancellationToken) {
-    let out = load.out.to_string_lossy();
-    let args = ["load", &load.what, "--stack", shared.folder.stack(), "--run-id", &load.run_id, "--out", &out];
-    let log = shared.folder.logs().join("load.log");
-    let exit = match spawn(&args, &log, |_| {}) {
-        Ok(mut spawned) => tokio::select! {
-            status = spawned.child.wait() => status.ok().and_then(|status| status.code()).unwrap_or(1),
-            () = stop.cancelled() => {
-                spawned.stop(Signal::SIGINT).await;
-                i32::from(Exit::Interrupted.code())
-            }
-        },
-        Err(error) => {
-            tracing::error!(%error, "cannot start the load");
-            i32::from(Exit::Failure.code())
-        }
-    };
-    Report::LoadEnded { exit }.send();
 }
 
 async fn watch_parent(shared: Arc<Shared>, mut lost: watch::Receiver<bool>) {

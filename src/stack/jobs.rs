@@ -1,0 +1,63 @@
+//! Children that end by themselves: the migration and the load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mall::config::Role;
+use nix::sys::signal::Signal;
+use tokio_util::sync::CancellationToken;
+
+use super::configs::Writer;
+use super::order::{LoadOrder, Report};
+use super::shared::Shared;
+use super::spawn::{describe, spawn};
+use crate::exit::{Exit, Failure};
+
+/// How long a migration may take.
+const MIGRATE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Migrates and seeds the databases; a failure quotes the last words.
+pub async fn migrate(shared: &Arc<Shared>, writer: &Writer<'_>) -> Result<(), Failure> {
+    let config = writer.migrate()?;
+    let log = shared.folder.logs().join("migrate.log");
+    let last_line = Arc::new(std::sync::Mutex::new(String::new()));
+    let lines = Arc::clone(&last_line);
+    let remember = move |line: &str| {
+        if let Ok(mut last) = lines.lock() {
+            line.clone_into(&mut last);
+        }
+    };
+    let args = ["serve", Role::Migrate.name(), "--config", &config.to_string_lossy(), "--with-parent"];
+    let mut spawned =
+        spawn(&args, &log, remember).map_err(|error| Failure::runtime("cannot start a process").because(error))?;
+    let how = match tokio::time::timeout(MIGRATE_LIMIT, spawned.child.wait()).await {
+        Ok(Ok(status)) if status.success() => return Ok(()),
+        Ok(status) => describe(status),
+        Err(_) => spawned.stop(Signal::SIGTERM).await,
+    };
+    let said = last_line.lock().map(|last| last.clone()).unwrap_or_default();
+    Err(Failure::runtime(format!("the databases could not be prepared ({how})"))
+        .because(if said.is_empty() { "it said nothing".to_owned() } else { said })
+        .mend(format!("see {}; `mallctl down --purge` starts over with empty data", log.display())))
+}
+
+/// Runs the ordered load to its end, or until it is stopped, and reports its exit code.
+pub async fn run_load(shared: Arc<Shared>, load: LoadOrder, stop: CancellationToken) {
+    let out = load.out.to_string_lossy();
+    let args = ["load", &load.what, "--stack", shared.folder.stack(), "--run-id", &load.run_id, "--out", &out];
+    let log = shared.folder.logs().join("load.log");
+    let exit = match spawn(&args, &log, |_| {}) {
+        Ok(mut spawned) => tokio::select! {
+            status = spawned.child.wait() => status.ok().and_then(|status| status.code()).unwrap_or(1),
+            () = stop.cancelled() => {
+                spawned.stop(Signal::SIGINT).await;
+                i32::from(Exit::Interrupted.code())
+            }
+        },
+        Err(error) => {
+            tracing::error!(%error, "cannot start the load");
+            i32::from(Exit::Failure.code())
+        }
+    };
+    Report::LoadEnded { exit }.send();
+}
