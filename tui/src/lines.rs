@@ -150,11 +150,10 @@ impl Said {
         if self.run == now {
             return;
         }
-        lines.push(
-            format!("{}  load {}: {} {}", fmt::clock(data.now_ns / SECOND_NS), run.scenario, run.phase, run.detail)
-                .trim_end()
-                .to_owned(),
-        );
+        // Some details begin with the phase themselves.
+        let said = run.detail.strip_prefix(&run.phase).unwrap_or(&run.detail).trim_start();
+        let line = format!("{}  load {}: {} {said}", fmt::clock(data.now_ns / SECOND_NS), run.scenario, run.phase);
+        lines.push(line.trim_end().to_owned());
         self.run = now;
     }
 

@@ -42,6 +42,9 @@ impl Hub {
             }
         }
         let State { rollup, runs, events, .. } = &mut *state;
+        if runs.is_any_active() {
+            rollup.load_is_active(now_ns);
+        }
         rollup.tick(now_ns, events, version);
         runs.age(now_ns, events, version);
     }

@@ -124,6 +124,12 @@ impl Rollup {
         self.breakers.observe_point(point, self.since_ns, &mut book);
     }
 
+    /// Tells that a load run is under way at `now_ns`, also while none of its requests is measured: what it does to
+    /// prepare is no request of a user.
+    pub fn load_is_active(&mut self, now_ns: u64) {
+        self.seconds.saw_load(now_ns / SECOND_NS);
+    }
+
     /// Time passes: old seconds are packed, silent breakers end their episodes.
     pub fn tick(&mut self, now_ns: u64, events: &mut EventLog, version: u64) {
         self.seconds.age(now_ns / SECOND_NS);

@@ -244,6 +244,11 @@ impl Runs {
         if self.kept.iter().any(|run| run.changed > version) { self.list() } else { Vec::new() }
     }
 
+    /// Whether a run is under way: preparing, running or settling.
+    pub fn is_any_active(&self) -> bool {
+        self.kept.iter().any(RunState::is_active)
+    }
+
     /// All runs, oldest first.
     pub fn list(&self) -> Vec<console::Run> {
         self.kept.iter().map(RunState::to_wire).collect()
