@@ -16,7 +16,7 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
 use tokio::sync::Notify;
 
 use crate::model::Model;
@@ -55,7 +55,7 @@ impl Screen {
 
     /// Forgets what is on the terminal, so that the next frame draws everything.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        clear(&mut self.terminal)
     }
 
     /// Takes the terminal over again, after the process was stopped and went on.
@@ -93,6 +93,13 @@ pub async fn panicked() {
     PANICKED.get_or_init(Arc::default).notified().await;
 }
 
+/// Clears the terminal and what was drawn on it. Not ratatui's own `clear`, which asks where the cursor is and fails on a
+/// terminal that does not answer; a resize, to the same size too, clears without asking.
+fn clear<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
+    let size = terminal.size()?;
+    terminal.resize(size.into())
+}
+
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
@@ -119,4 +126,83 @@ fn hook() {
             PANICKED.get_or_init(Arc::default).notify_one();
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::backend::{ClearType, TestBackend, WindowSize};
+    use ratatui::buffer::Cell;
+    use ratatui::layout::{Position, Size};
+
+    use super::*;
+
+    /// A terminal that never says where its cursor is.
+    struct Mute {
+        inner: TestBackend,
+        drawn: usize,
+    }
+
+    fn sure<T>(answer: Result<T, std::convert::Infallible>) -> io::Result<T> {
+        answer.map_err(|never| match never {})
+    }
+
+    impl Backend for Mute {
+        type Error = io::Error;
+
+        fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
+            let drawn = &mut self.drawn;
+            sure(self.inner.draw(content.inspect(|_| *drawn += 1)))
+        }
+
+        fn hide_cursor(&mut self) -> io::Result<()> {
+            sure(self.inner.hide_cursor())
+        }
+
+        fn show_cursor(&mut self) -> io::Result<()> {
+            sure(self.inner.show_cursor())
+        }
+
+        fn get_cursor_position(&mut self) -> io::Result<Position> {
+            Err(io::Error::other("the cursor position could not be read"))
+        }
+
+        fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+            sure(self.inner.set_cursor_position(position))
+        }
+
+        fn clear(&mut self) -> io::Result<()> {
+            sure(self.inner.clear())
+        }
+
+        fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+            sure(self.inner.clear_region(region))
+        }
+
+        fn size(&self) -> io::Result<Size> {
+            sure(self.inner.size())
+        }
+
+        fn window_size(&mut self) -> io::Result<WindowSize> {
+            sure(self.inner.window_size())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            sure(self.inner.flush())
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_does_not_answer_is_cleared_and_drawn_whole_again() {
+        let mut terminal = Terminal::new(Mute { inner: TestBackend::new(5, 1), drawn: 0 }).expect("a terminal");
+        let draw = |terminal: &mut Terminal<Mute>| {
+            terminal.draw(|frame| frame.render_widget("steady", frame.area())).expect("a frame");
+            std::mem::take(&mut terminal.backend_mut().drawn)
+        };
+        assert_eq!(draw(&mut terminal), 5);
+        assert_eq!(draw(&mut terminal), 0);
+        clear(&mut terminal).expect("cleared without a question");
+        terminal.backend().inner.assert_buffer_lines(["     "]);
+        assert_eq!(draw(&mut terminal), 5);
+        terminal.backend().inner.assert_buffer_lines(["stead"]);
+    }
 }
