@@ -90,6 +90,32 @@ fn an_empty_collector_shows_what_to_copy() {
 }
 
 #[test]
+fn a_supervisor_and_its_guests_are_no_shop() {
+    let process = |role: &str| mall_api::control::Process {
+        role: role.to_owned(),
+        state: "ready".to_owned(),
+        ..Default::default()
+    };
+    let processes = ["supervisor", "console", "load"].map(process).to_vec();
+    let status =
+        mall_api::control::StatusReply { ready: true, phase: "ready".to_owned(), processes, ..Default::default() };
+    for launch in [Launch::Collect, Launch::Watch] {
+        let mut model = Model::new("127.0.0.1:4320", launch);
+        update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+        update(&mut model, Msg::Status(Box::new(status.clone())));
+        let picture = capture::snapshot(&model, (120, 40), Format::Text);
+        for wanted in [
+            "listening 127.0.0.1:4317 (gRPC) and 127.0.0.1:4318 (HTTP), 0 connections",
+            "export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317",
+            "Endpoint: 127.0.0.1:4317",
+        ] {
+            assert!(picture.contains(wanted), "{launch:?} misses {wanted}:\n{picture}");
+        }
+        assert!(!picture.contains("supervisor") && !picture.contains(" up "), "{launch:?}:\n{picture}");
+    }
+}
+
+#[test]
 fn the_list_of_traces() {
     let mut model = with_screen(Shop::run(Drill::SlowReplica, FAULT_AT + 8).model(), Screen::Traces);
     model.traces.query = "service=pay-rpc && duration>5ms".to_owned();
