@@ -1,5 +1,6 @@
 //! What coincided with a moment, and where the time or the failures are.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use collector_api::console as wire;
@@ -86,17 +87,37 @@ pub struct Skew {
     pub share: f64,
     /// One over the number of replicas.
     pub fair: f64,
-    /// Its share in the twenty seconds before.
+    /// Its share in the twenty seconds before, when there were picks enough to have one.
     pub before: Option<f64>,
 }
 
 impl Skew {
-    /// `pay-rpc/1 share 33 -> 4 %`.
+    /// `pay-rpc/1 share 33 -> 4 %`; without a change `pay-rpc/1 share 4 % (fair 33 %)`.
     pub fn words(&self) -> String {
-        let from = self.before.unwrap_or(self.fair);
-        format!("{} share {:.0} {ARROW} {:.0} %", self.instance, from * 100.0, self.share * 100.0)
+        let percent = |share: f64| format!("{:.0}", share * 100.0);
+        let (now, fair) = (percent(self.share), percent(self.fair));
+        match self.before.filter(|_| self.has_changed()) {
+            Some(before) => format!("{} share {} {ARROW} {now} %", self.instance, percent(before)),
+            None => format!("{} share {now} % (fair {fair} %)", self.instance),
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        self.before.is_some_and(|before| is_far(self.share, before))
+    }
+
+    fn distance(&self) -> f64 {
+        (self.share.max(0.001) / self.fair).ln().abs()
     }
 }
+
+/// Whether a share is below half of another or above 1.3 times.
+fn is_far(share: f64, from: f64) -> bool {
+    share < from * 0.5 || share > from * 1.3
+}
+
+/// Picks of a service that make a share.
+const PICKS_AT_LEAST: u64 = 30;
 
 /// Between two values.
 pub const ARROW: &str = "->";
@@ -108,32 +129,51 @@ fn window_since(data: &Data, since_s: Option<u64>) -> RangeInclusive<u64> {
 }
 
 /// The replica whose share of picks is furthest from fair, below half of it or above 1.3 times.
-pub fn skew(data: &Data, since_s: Option<u64>) -> Option<Skew> {
+pub fn skew(data: &Data) -> Option<Skew> {
+    furthest(skews(data, None).into_iter())
+}
+
+/// The furthest share that belongs to what happened at a moment: of a replica that a fault names, that holds most of the
+/// failures, or whose share changed. A balancer may start uneven and stay so; that is no news.
+pub fn telling_skew(data: &Data, since_s: u64) -> Option<Skew> {
+    let failing = failing_replica(data, Some(since_s)).map(|(instance, _)| instance);
+    furthest(skews(data, Some(since_s)).into_iter().filter(|skew| {
+        skew.has_changed()
+            || failing.as_ref() == Some(&skew.instance)
+            || data.faults().any(|event| event.target == skew.instance)
+    }))
+}
+
+fn furthest(skews: impl Iterator<Item = Skew>) -> Option<Skew> {
+    skews.max_by(|one, other| one.distance().total_cmp(&other.distance()))
+}
+
+/// Every replica that is far from its fair share.
+fn skews(data: &Data, since_s: Option<u64>) -> Vec<Skew> {
     let picks = data.seconds.picks(window_since(data, since_s));
     let before = since_s.map(|since| data.seconds.picks(since.saturating_sub(20)..=since.saturating_sub(1)));
-    let mut furthest: Option<(f64, Skew)> = None;
+    let mut skews = Vec::new();
     for (service, instances) in &picks {
         let total: u64 = instances.values().sum();
-        if instances.len() < 2 || total < 30 {
+        if instances.len() < 2 || total < PICKS_AT_LEAST {
             continue;
         }
         let fair = 1.0 / instances.len() as f64;
+        let before = before.as_ref().and_then(|before| before.get(service));
         for (instance, count) in instances {
             let share = ratio(*count, total);
-            if share > fair * 0.5 && share < fair * 1.3 {
-                continue;
-            }
-            let distance = (share.max(0.001) / fair).ln().abs();
-            if furthest.as_ref().is_none_or(|(held, _)| distance > *held) {
-                let old = before.as_ref().and_then(|before| before.get(service)).and_then(|instances| {
-                    let total: u64 = instances.values().sum();
-                    (total > 0).then(|| ratio(instances.get(instance).copied().unwrap_or(0), total))
-                });
-                furthest = Some((distance, Skew { instance: instance.clone(), share, fair, before: old }));
+            if is_far(share, fair) {
+                let before = before.and_then(|before| share_of(before, instance));
+                skews.push(Skew { instance: instance.clone(), share, fair, before });
             }
         }
     }
-    furthest.map(|(_, skew)| skew)
+    skews
+}
+
+fn share_of(instances: &BTreeMap<String, u64>, instance: &str) -> Option<f64> {
+    let total: u64 = instances.values().sum();
+    (total >= PICKS_AT_LEAST).then(|| ratio(instances.get(instance).copied().unwrap_or(0), total))
 }
 
 /// The replica that holds most of its service's failures: its name and its failed share of its own calls.

@@ -119,7 +119,7 @@ pub fn failing(data: &Data, episode: Option<&Episode>) -> Option<Sentence> {
     if let Some(when) = cause::coincidence(data, episode.from_s) {
         first = format!("{first}, {when}");
     }
-    let skew = cause::skew(data, Some(episode.from_s));
+    let skew = cause::telling_skew(data, episode.from_s);
     let replica = cause::failing_replica(data, Some(episode.from_s));
     let clause = match (replica, skew) {
         (Some((instance, own)), Some(skew)) if skew.instance == instance && skew.share > skew.fair => Some(format!(
@@ -142,7 +142,7 @@ pub fn slow(data: &Data, episode: Option<&Episode>) -> Option<Sentence> {
     if let Some(when) = cause::coincidence(data, episode.from_s) {
         first = format!("{first}, {when}");
     }
-    let skew = cause::skew(data, Some(episode.from_s)).filter(|skew| skew.share < skew.fair).map(|skew| skew.words());
+    let skew = cause::telling_skew(data, episode.from_s).filter(|skew| skew.share < skew.fair).map(|skew| skew.words());
     Some(Sentence::new(Tone::Warn, first).with(cause::slowest(data)).with(skew))
 }
 
@@ -200,7 +200,9 @@ pub fn calm(data: &Data) -> Sentence {
         format!("fault '{}' in force, {left} s left", cause::fault_label(event))
     });
     let words = format!("steady: {p99}, {errors}, n={} in 10 s", fmt::count(entry.count()));
-    Sentence::new(Tone::Calm, words).with(fault).with(cause::skew(data, None).map(|skew| skew.words()))
+    let moment = data.faults().last().map_or(*data.window().start(), |event| event.begins_unix_ns / SECOND_NS);
+    let skew = cause::telling_skew(data, moment).map(|skew| skew.words());
+    Sentence::new(Tone::Calm, words).with(fault).with(skew)
 }
 
 fn idle(data: &Data) -> Sentence {

@@ -45,6 +45,48 @@ fn calm_is_said_with_its_count() {
     assert!(words.starts_with("steady: p99 ") && words.contains("0 errors, n=4,000"), "{words}");
 }
 
+fn uneven_calm(picks: impl Fn(u64) -> [u64; 3], fault: Option<&str>) -> String {
+    let shop = Shop::run(Drill::None, 60);
+    let mut delta = shop.delta();
+    for second in &mut delta.seconds {
+        let picks = picks(second.unix_s - BEGIN_S);
+        second.balance.iter_mut().zip(picks).for_each(|(cell, picks)| cell.picks = picks);
+    }
+    delta.events.extend(fault.map(|target| collector_api::console::Event {
+        id: 9,
+        kind: "fault".to_owned(),
+        phase: collector_api::console::EventPhase::Open.into(),
+        begins_unix_ns: (BEGIN_S + 40) * 1_000_000_000,
+        ends_unix_ns: (BEGIN_S + 90) * 1_000_000_000,
+        target: target.to_owned(),
+        ..Default::default()
+    }));
+    let mut model = Model::new("x", Launch::Watch);
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    model.live.sentence.text()
+}
+
+#[test]
+fn a_share_that_was_uneven_all_along_is_no_news() {
+    let words = uneven_calm(|_| [4, 198, 198], None);
+    assert!(words.starts_with("steady: ") && !words.contains("share"), "{words}");
+}
+
+#[test]
+fn a_share_that_changed_is_told_with_what_it_was() {
+    let words = uneven_calm(|second| if second < 50 { [100, 150, 150] } else { [4, 198, 198] }, None);
+    assert!(words.starts_with("steady: ") && words.ends_with("; pay-rpc/1 share 25 -> 1 %"), "{words}");
+}
+
+#[test]
+fn a_share_of_a_replica_that_a_fault_names_is_told() {
+    let words = uneven_calm(|_| [4, 198, 198], Some("pay-rpc/1"));
+    assert!(words.ends_with("; pay-rpc/1 share 1 % (fair 33 %)"), "{words}");
+    let words = uneven_calm(|_| [4, 198, 198], Some("user-rpc/2"));
+    assert!(!words.contains("share"), "{words}");
+}
+
 #[test]
 fn injected_is_never_said_without_a_fault_event() {
     let shop = Shop::run(Drill::SlowReplica, FAULT_AT + 8);

@@ -183,7 +183,7 @@ fn share(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
             pen.say(LABEL + column, 0, glyph, Role::Accent);
         }
     }
-    match sentence::skew(data, None) {
+    match sentence::skew(data) {
         Some(skew) => {
             let words = format!("{} {}, fair {}", skew.instance, fmt::percent(skew.share), fmt::percent(skew.fair));
             side(pen, axis, &words, Role::Accent);
