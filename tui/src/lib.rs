@@ -4,7 +4,7 @@
 //! ([`collector_api::console`]), and whatever changes a system goes through the shop's Control service or the
 //! collector's Runs service. A crash of the console cannot hurt a stack.
 //!
-//! Inside it is a loop of three pure parts: [`model`] holds the state, `update` changes it by a message and says what to
+//! Inside it is a loop of three pure parts: `model` holds the state, `update` changes it by a message and says what to
 //! do, `view` draws it. The shell around them owns the terminal, the clock and the connection; it runs questions as
 //! tasks and brings their answers back as messages, so nothing ever waits while a frame is drawn. Strings from the wire
 //! are made safe once, where they enter the model.

@@ -2,7 +2,7 @@
 //!
 //! Owns the state that consoles, runs and the supervisor share, and the order of things: a span is stored, counted and
 //! joined; a trace that fell quiet is analysed; rules are evaluated; then consoles are told that something changed.
-//! Receiving happens on the receiver's threads ([`ingest`]), the rest in [`Hub::tick`]. Locks are held for the length of
+//! Receiving happens on the receiver's threads (`ingest`), the rest in [`Hub::tick`]. Locks are held for the length of
 //! one batch and never across an await; they are taken in the order metrics, state.
 
 mod alerting;

@@ -1,6 +1,6 @@
 //! Scenarios: what arrives when, as data.
 //!
-//! [`file`] is the TOML shape, [`check`] turns it into the types here and finds what the shape alone cannot say, and
+//! [`file`] is the TOML shape, `check` turns it into the types here and finds what the shape alone cannot say, and
 //! [`shipped`] holds the scenarios that are part of the binary.
 
 mod check;
