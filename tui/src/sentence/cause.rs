@@ -128,9 +128,19 @@ fn window_since(data: &Data, since_s: Option<u64>) -> RangeInclusive<u64> {
     since_s.unwrap_or(0).clamp(*window.start(), *window.end())..=*window.end()
 }
 
-/// The replica whose share of picks is furthest from fair, below half of it or above 1.3 times.
-pub fn skew(data: &Data) -> Option<Skew> {
-    furthest(skews(data, None).into_iter())
+/// The replica whose share is worth watching: the one that the newest fault on a single replica named, else the one that is
+/// furthest from fair now.
+pub fn share_subject(data: &Data) -> Option<String> {
+    let replicas = data.events_of(&["fault"]).filter(|event| event.target.contains('/'));
+    let blamed = replicas.max_by_key(|event| event.begins_unix_ns).map(|event| event.target.clone());
+    blamed.or_else(|| furthest(skews(data, None).into_iter()).map(|skew| skew.instance))
+}
+
+/// A replica's share of its service's picks in the last ten seconds, and the fair one; `None` without picks.
+pub fn share_of_replica(data: &Data, instance: &str) -> Option<(f64, f64)> {
+    let picks = data.seconds.picks(data.window());
+    let peers = picks.values().find(|peers| peers.contains_key(instance))?;
+    Some((share_of(peers, instance)?, 1.0 / peers.len() as f64))
 }
 
 /// The furthest share that belongs to what happened at a moment: of a replica that a fault names, that holds most of the

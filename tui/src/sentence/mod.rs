@@ -7,7 +7,7 @@ mod cause;
 mod episode;
 mod story;
 
-pub use cause::{fault_label, place_of, skew};
+pub use cause::{fault_label, place_of, share_of_replica, share_subject};
 
 use crate::model::data::Data;
 

@@ -2,7 +2,7 @@
 
 use collector_api::console::{Alert, AlertState, Event, EventPhase};
 
-use super::layout::{LABEL, Lane, Layout, skew_of};
+use super::layout::{LABEL, Lane, Layout, is_unfair, skew_of};
 use crate::axis::TimeAxis;
 use crate::fmt;
 use crate::model::data::{Data, SECOND_NS};
@@ -175,20 +175,26 @@ fn breaker(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
     }
 }
 
+/// One replica's share over time: a sign where it is far from fair, a dot where it is not.
 fn share(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>) {
+    let Some(subject) = sentence::share_subject(data) else { return };
     for column in 0..axis.columns {
-        let relative = data.seconds.get(axis.second_at(column)).and_then(skew_of);
-        if let Some(relative) = relative {
-            let glyph = if relative < 1.0 { pen.theme.glyphs.below } else { pen.theme.glyphs.above };
-            pen.say(LABEL + column, 0, glyph, Role::Accent);
-        }
+        let second = data.seconds.get(axis.second_at(column));
+        let Some(relative) = second.and_then(|second| skew_of(second, &subject)) else { continue };
+        let glyphs = pen.theme.glyphs;
+        let (glyph, role) = match relative {
+            relative if !is_unfair(relative) => (glyphs.dot, Role::Quiet),
+            relative if relative < 1.0 => (glyphs.below, Role::Accent),
+            _ => (glyphs.above, Role::Accent),
+        };
+        pen.say(LABEL + column, 0, glyph, role);
     }
-    match sentence::skew(data) {
-        Some(skew) => {
-            let words = format!("{} {}, fair {}", skew.instance, fmt::percent(skew.share), fmt::percent(skew.fair));
-            side(pen, axis, &words, Role::Accent);
+    match sentence::share_of_replica(data, &subject) {
+        Some((share, fair)) => {
+            let words = format!("{subject} {}, fair {}", fmt::percent(share), fmt::percent(fair));
+            side(pen, axis, &words, if is_unfair(share / fair) { Role::Accent } else { Role::Quiet });
         }
-        None => side(pen, axis, "even again", Role::Quiet),
+        None => side(pen, axis, &subject, Role::Quiet),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Where everything on the overview lies. Drawing and keys ask here, so a column is the same second to both.
 
-use std::collections::BTreeMap;
-
 use collector_api::sketch::Sketch;
 use ratatui::layout::Rect;
 
@@ -9,6 +7,7 @@ use crate::axis::{Bands, TimeAxis};
 use crate::model::Model;
 use crate::model::data::{Data, SECOND_NS};
 use crate::model::seconds::Red;
+use crate::sentence;
 use crate::view;
 
 /// Columns before the time axis, where names of lanes and edges of bands stand.
@@ -160,7 +159,12 @@ fn lanes_of(data: &Data, axis: &TimeAxis) -> Vec<Lane> {
             .flat_map(|second| &second.breakers)
             .any(|cell| cell.ratio > 0.0 || cell.rejected > 0)
     };
-    let skewed = || data.seconds.range(range.clone()).any(|second| skew_of(second).is_some());
+    let skewed = || {
+        let subject = sentence::share_subject(data);
+        subject.is_some_and(|subject| {
+            data.seconds.range(range.clone()).any(|second| skew_of(second, &subject).is_some_and(is_unfair))
+        })
+    };
     let alerting = || data.alerts.iter().any(|alert| super::lanes::alert_span(alert, data.now_ns, axis).is_some());
     let mut lanes = Vec::new();
     if data.active_run().is_some() || has_event(&["load"]) {
@@ -185,28 +189,18 @@ fn lanes_of(data: &Data, axis: &TimeAxis) -> Vec<Lane> {
     lanes
 }
 
-/// How far the most unfair replica of a second is from its fair share: share over fair, when it is below a half or above
-/// 1.4 of it.
-pub fn skew_of(second: &crate::model::seconds::Second) -> Option<f64> {
-    let mut services: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for cell in &second.balance {
-        services.entry(&cell.service).or_default().push(cell.picks);
-    }
-    let mut furthest: Option<f64> = None;
-    for picks in services.values().filter(|picks| picks.len() > 1) {
-        let total: u64 = picks.iter().sum();
-        if total < 12 * picks.len() as u64 {
-            continue;
-        }
-        for count in picks {
-            let relative = *count as f64 * picks.len() as f64 / total as f64;
-            let distance = |value: f64| value.max(0.01).ln().abs();
-            if !(0.5..=1.4).contains(&relative) && furthest.is_none_or(|held| distance(relative) > distance(held)) {
-                furthest = Some(relative);
-            }
-        }
-    }
-    furthest
+/// How far one replica was from its fair share in a second: share over fair; `None` when the second has too few picks to
+/// say.
+pub fn skew_of(second: &crate::model::seconds::Second, instance: &str) -> Option<f64> {
+    let cell = second.balance.iter().find(|cell| cell.instance == instance)?;
+    let peers = second.balance.iter().filter(|other| other.service == cell.service);
+    let (replicas, total) = peers.fold((0_u64, 0), |(count, sum), peer| (count + 1, sum + peer.picks));
+    (replicas > 1 && total >= 12 * replicas).then(|| cell.picks as f64 * replicas as f64 / total as f64)
+}
+
+/// Whether a share over the fair one is worth a sign: below a half or above 1.3.
+pub fn is_unfair(relative: f64) -> bool {
+    !(0.5..=1.3).contains(&relative)
 }
 
 /// A row of the table of services.
