@@ -375,6 +375,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_document_lists_the_same_keys() {
+        let document = include_str!("../../docs/keys.md");
+        let mend = "docs/keys.md differs: put what `cargo run -p tui --example keys` prints below its head";
+        assert!(document.ends_with(&markdown()), "{mend}");
+    }
+
+    #[test]
     fn no_key_means_two_things_in_one_context() {
         let mut seen = HashSet::new();
         for binding in KEYS {
