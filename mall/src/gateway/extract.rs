@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use bytes::{Bytes, BytesMut};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http_body_util::BodyExt as _;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
 use super::Gateway;
+use super::drain::drain;
 use crate::error::{AppError, AppResult, ErrorCode};
 use crate::order::MAX_KEY;
 
@@ -59,12 +61,18 @@ impl FromRequest<Gateway> for Raw {
 
     async fn from_request(request: Request, gateway: &Gateway) -> AppResult<Self> {
         let most = gateway.max_bytes();
-        let body = axum::body::to_bytes(request.into_body(), most).await;
-        body.map(Self).map_err(|error| {
-            let cause = std::error::Error::source(&error);
-            let is_too_large = cause.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-            if is_too_large { too_large(most) } else { AppError::invalid("the body ended before it was complete") }
-        })
+        let mut body = request.into_body();
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| AppError::invalid("the body ended before it was complete"))?;
+            let Some(piece) = frame.data_ref() else { continue };
+            if piece.len() > most - bytes.len() {
+                drain(body).await;
+                return Err(too_large(most));
+            }
+            bytes.extend_from_slice(piece);
+        }
+        Ok(Self(bytes.freeze()))
     }
 }
 

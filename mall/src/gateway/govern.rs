@@ -19,6 +19,7 @@ use opentelemetry::{Context, KeyValue};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::drain::{awaits_permission, drain};
 use super::extract::too_large;
 use crate::config::Role;
 use crate::context::ServiceContext;
@@ -30,6 +31,9 @@ use crate::telemetry::{Meters, extract, inject, span};
 
 /// From here on a request is slow, as in go-zero.
 const SLOW: Duration = Duration::from_millis(500);
+
+/// The limit of requests in flight, as it is counted; it is one for the whole process.
+const LIMITER: (&str, &str) = ("max_connections", "process");
 
 /// What the routes of a process share.
 #[derive(Clone)]
@@ -71,6 +75,7 @@ pub(super) struct Governed<S> {
 impl Governance {
     pub(super) fn new(context: &ServiceContext) -> Self {
         let config = context.config();
+        context.meters().register_limiter(LIMITER.0);
         let shared = Shared {
             context: context.clone(),
             meters: context.meters().clone(),
@@ -150,8 +155,10 @@ impl Route {
     where
         S: tower::Service<Request, Response = Response, Error = Infallible>,
     {
-        let busy = |_| AppError::new(ErrorCode::MaxConns, "too many requests in flight: retry later");
-        let _slot = self.shared.slots.try_acquire().map_err(busy)?;
+        let Ok(_slot) = self.shared.slots.try_acquire() else {
+            self.shared.meters.limiter_rejected(LIMITER.0, LIMITER.1);
+            return Err(AppError::new(ErrorCode::MaxConns, "too many requests in flight: retry later"));
+        };
         let refused = |_| AppError::breaker(Place::Route.name(), &**self.guard.name());
         let pass = self.guard.admit().map_err(refused)?;
         let work = AssertUnwindSafe(self.handle(inner, request)).catch_unwind();
@@ -176,6 +183,9 @@ impl Route {
         self.shared.faults.inject().await.map_err(tonic::Status::from)?;
         let declared = number_in(request.headers(), CONTENT_LENGTH.as_str());
         if declared.is_some_and(|bytes| bytes > self.shared.max_bytes) {
+            if !awaits_permission(request.headers()) {
+                drain(request.into_body()).await;
+            }
             return Err(too_large(self.shared.max_bytes));
         }
         let Ok(response) = inner.call(request).await;

@@ -6,6 +6,7 @@
 //! Routes come in groups, one per service behind, that can be mounted alone.
 
 mod answer;
+mod drain;
 mod extract;
 mod govern;
 mod orders;

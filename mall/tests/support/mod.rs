@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test uses its own part")]
 
+pub mod collector;
 pub mod control;
 
 use futures::future::BoxFuture;
