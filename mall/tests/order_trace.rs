@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use mall::pay::{Callbacks, Deliver, OutboxEvent, Provider, Relay, SqlitePayments, Turn};
+use mall::order::{OrderRepository, SqliteOrders};
+use mall::pay::{Callbacks, Deliver, OutboxEvent, PayRepository, Provider, Relay, SqlitePayments, Turn};
 use mall::store::Database;
 use mall::telemetry::{Meters, in_span};
 use opentelemetry::Context;
@@ -145,4 +146,26 @@ async fn an_idle_relay_leaves_no_spans() {
     };
     let trace = in_span("test", SpanKind::Internal, Vec::new, looks).await;
     assert_eq!(names(&recorded.of_trace(trace)), ["test"]);
+}
+
+#[tokio::test]
+async fn making_statements_ready_leaves_no_spans_and_changes_nothing() {
+    let recorded = record_spans();
+    let data = Data::with_stock(3).await;
+    let open = |source: String, namespace| async move {
+        Database::open(&source, namespace, Meters::disabled()).await.expect("opens")
+    };
+    let orders = SqliteOrders::new(open(data.sources.order.clone(), "order").await);
+    let payments = SqlitePayments::new(open(data.sources.pay.clone(), "pay").await);
+    let before = orders.products(0, 10).await.expect("reads");
+    let ready = async {
+        orders.warm().await.expect("every statement is legal");
+        payments.warm().await.expect("every statement is legal");
+        Context::current().span().span_context().trace_id()
+    };
+    let trace = in_span("test", SpanKind::Internal, Vec::new, ready).await;
+    assert_eq!(names(&recorded.of_trace(trace)), ["test"]);
+    assert_eq!(orders.products(0, 10).await.expect("reads"), before);
+    assert_eq!(orders.orders(1, 0, 10).await.expect("reads"), []);
+    assert_eq!(payments.undelivered(10).await.expect("reads"), []);
 }

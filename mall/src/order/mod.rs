@@ -25,5 +25,7 @@ use crate::store::{Database, StoreError};
 /// Opens the database and makes what `order-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let db = Database::open(&context.config().data_source, "order", context.meters().clone()).await?;
-    Ok(Routes::new(OrderServer::new(OrderService::new(SqliteOrders::new(db)))))
+    let orders = SqliteOrders::new(db);
+    orders.warm().await?;
+    Ok(Routes::new(OrderServer::new(OrderService::new(orders))))
 }

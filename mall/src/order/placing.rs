@@ -34,6 +34,10 @@ pub(super) static INSERT_EVENT: Statement = statement!(
     "INSERT INTO order_events (order_id, status, cause, created_unix_ms) VALUES (?, ?, ?, ?)"
 );
 
+/// What the transaction runs.
+pub(super) static STATEMENTS: [&Statement; 6] =
+    [&BY_KEY, &RESERVE, &PRODUCT, &INSERT_ORDER, &INSERT_ITEM, &INSERT_EVENT];
+
 /// Holds the write lock from its first statement, so two requests with one key cannot both find nothing.
 pub(super) async fn place(db: &Database, placement: Placement) -> Result<Placed, PlaceError> {
     let request = canonical(&placement.lines);

@@ -162,6 +162,20 @@ impl SqliteOrders {
     pub fn new(db: Database) -> Self {
         Self { db }
     }
+
+    /// Makes the first call as fast as any other.
+    pub async fn warm(&self) -> Result<(), StoreError> {
+        let reads = || {
+            vec![
+                PRODUCTS.query().bind(0_i64).bind(1_i64),
+                PRODUCT.query().bind(1_i64),
+                ORDER.query().bind(1_i64),
+                ORDERS.query().bind(1_i64).bind(0_i64).bind(1_i64),
+            ]
+        };
+        let writes = [&super::placing::STATEMENTS[..], &super::settling::STATEMENTS].concat();
+        self.db.warm(reads, &writes).await
+    }
 }
 
 impl OrderRepository for SqliteOrders {

@@ -15,6 +15,9 @@ static RELEASE: Statement = statement!(
      WHERE i.order_id = ? AND i.product_id = products.id"
 );
 
+/// What the transaction runs.
+pub(super) static STATEMENTS: [&Statement; 4] = [&INBOX, &LEAVE_PENDING, &RELEASE, &INSERT_EVENT];
+
 /// PENDING → PAID or PENDING → CLOSED, once. An event that finds its order elsewhere changes nothing but is remembered:
 /// delivered again, it must still change nothing.
 pub(super) async fn apply(db: &Database, event: Event) -> Result<bool, StoreError> {

@@ -31,6 +31,10 @@ static INSERT_EVENT: Statement = statement!(
      VALUES (?, ?, ?, ?, ?, ?, ?)"
 );
 
+/// What the transaction runs.
+pub(super) static STATEMENTS: [&Statement; 5] =
+    [&PAID_ELSEWHERE, &LEAVE_PENDING, &BY_ID, &INSERT_ENTRIES, &INSERT_EVENT];
+
 /// The transaction. A payment that is not PENDING stays as it is: reports may come twice.
 pub(super) async fn settle(db: &Database, report: Report) -> Result<Settled, PayError> {
     let mut tx = db.begin().await?;

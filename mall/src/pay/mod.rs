@@ -34,6 +34,7 @@ pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let config = context.config();
     let db = Database::open(&config.data_source, "pay", context.meters().clone()).await?;
     let payments = SqlitePayments::new(db);
+    payments.warm().await?;
     let callbacks = Callbacks::new(payments.clone());
     let provider = Provider::new(callbacks.clone(), PROVIDER_DELAY);
     let delivery = RpcDelivery::new(context.client("order-rpc"));

@@ -17,7 +17,7 @@ use crate::telemetry::{Meters, span};
 
 /// How long a caller waits for a connection; the library's 30 s would look like a hang.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-const READERS: u32 = 2;
+pub(super) const READERS: u32 = 2;
 
 /// Between attempts to get the write lock from another process. SQLite's own back-off grows to 100 ms and starves whoever
 /// waits longest; a flat, short poll does not.
@@ -30,7 +30,7 @@ const LOCK_POLL: Duration = Duration::from_millis(1);
 #[derive(Clone)]
 pub struct Database {
     writer: SqlitePool,
-    reader: SqlitePool,
+    pub(super) reader: SqlitePool,
     /// Held by whoever writes or waits for the file's lock.
     turn: Arc<Mutex<()>>,
     scope: Scope,
@@ -46,7 +46,7 @@ struct Scope {
 /// A transaction that holds the write lock from its beginning. Dropped, it rolls back.
 pub struct Transaction {
     // Before the turn: the connection must be back in its pool when the next one asks for it.
-    inner: sqlx::Transaction<'static, Sqlite>,
+    pub(super) inner: sqlx::Transaction<'static, Sqlite>,
     _turn: OwnedMutexGuard<()>,
     scope: Scope,
 }

@@ -11,6 +11,7 @@ mod error;
 mod migrate;
 mod source;
 mod statement;
+mod warm;
 
 pub use self::database::{Database, Transaction};
 pub use self::error::StoreError;

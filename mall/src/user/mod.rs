@@ -19,5 +19,7 @@ use crate::store::{Database, StoreError};
 /// Opens the database and makes what `user-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let db = Database::open(&context.config().data_source, "user", context.meters().clone()).await?;
-    Ok(Routes::new(UserServer::new(UserService::new(SqliteUsers::new(db)))))
+    let users = SqliteUsers::new(db);
+    users.warm().await?;
+    Ok(Routes::new(UserServer::new(UserService::new(users))))
 }

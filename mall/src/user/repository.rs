@@ -64,6 +64,12 @@ impl SqliteUsers {
     pub fn new(db: Database) -> Self {
         Self { db }
     }
+
+    /// Makes the first call as fast as any other.
+    pub async fn warm(&self) -> Result<(), StoreError> {
+        let reads = || vec![FIND.query().bind(1_i64), FIND_BY_MOBILE.query().bind("")];
+        self.db.warm(reads, &[&INSERT]).await
+    }
 }
 
 impl UserRepository for SqliteUsers {
