@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loadgen::Scenario;
-use loadgen::scenario::{load_shipped, shipped};
+use loadgen::scenario::{TimedFault, load_shipped, shipped};
 
 const VALID: &str = r#"name = "t"
 [arrival]
@@ -37,7 +37,9 @@ fn the_shipped_scenarios_say_what_they_are() {
         assert_eq!(scenario.name, name);
         assert!(!scenario.summary.is_empty() && !scenario.watch.is_empty() && !scenario.gates.is_empty(), "{name}");
         assert!(scenario.length() <= Duration::from_secs(90), "{name}");
-        for fault in &scenario.faults {
+        // What holds from the first to the last second is how the shop is in this drill, not what happens to it.
+        let happens = |fault: &&TimedFault| !fault.at.is_zero();
+        for fault in scenario.faults.iter().filter(happens) {
             assert!(fault.at + fault.lasts < scenario.length(), "{name} leaves no time to recover");
         }
     }

@@ -67,10 +67,11 @@ fn text(trace: &Trace) -> String {
     let id = hex(&trace.trace_id);
     let services: std::collections::BTreeSet<_> = trace.service.iter().collect();
     let mut lines = vec![format!(
-        "trace {id}   {}   {} spans   {} services{}",
+        "trace {id}   {}   {} spans   {} service{}{}",
         brief(trace.duration_ns),
         trace.span_id.len(),
         services.len(),
+        if services.len() == 1 { "" } else { "s" },
         if trace.complete { "" } else { "   incomplete" }
     )];
     let width = (0..trace.span_id.len())

@@ -54,7 +54,7 @@ fn panel(pen: &mut Pen<'_>, title: &str, lines: &[(String, Role)]) {
         panel.say(3, at as u16 + 2, line, *role);
     }
     let (wall, glyph) = (panel.theme.glyphs.wall, panel.theme.glyphs.rule);
-    for y in 0..height {
+    for y in 1..height.saturating_sub(1) {
         panel.say(0, y, wall, Role::Quiet);
         panel.say(width - 1, y, wall, Role::Quiet);
     }
