@@ -147,11 +147,10 @@ pub fn share_of_replica(data: &Data, instance: &str) -> Option<(f64, f64)> {
 /// failures, or whose share changed. A balancer may start uneven and stay so; that is no news.
 pub fn telling_skew(data: &Data, since_s: u64) -> Option<Skew> {
     let failing = failing_replica(data, Some(since_s)).map(|(instance, _)| instance);
-    furthest(skews(data, Some(since_s)).into_iter().filter(|skew| {
-        skew.has_changed()
-            || failing.as_ref() == Some(&skew.instance)
-            || data.faults().any(|event| event.target == skew.instance)
-    }))
+    let is_blamed = |skew: &Skew| data.faults().any(|event| event.target == skew.instance);
+    let (blamed, others): (Vec<_>, Vec<_>) = skews(data, Some(since_s)).into_iter().partition(is_blamed);
+    let telling = |skew: &Skew| skew.has_changed() || failing.as_ref() == Some(&skew.instance);
+    furthest(blamed.into_iter()).or_else(|| furthest(others.into_iter().filter(telling)))
 }
 
 fn furthest(skews: impl Iterator<Item = Skew>) -> Option<Skew> {

@@ -178,7 +178,18 @@ pub fn recovered(data: &Data, latency: Option<&Episode>, errors: Option<&Episode
     if let Some(after) = cause::ended(data, end) {
         first = format!("{first}, {after}");
     }
-    Some(Sentence::new(Tone::Good, first))
+    // A balancer may hide a fault that is still there.
+    let (fault, skew) = in_force(data);
+    Some(Sentence::new(Tone::Good, first).with(fault).with(skew))
+}
+
+/// The newest fault in force in words, and the share of picks that tells of it.
+fn in_force(data: &Data) -> (Option<String>, Option<String>) {
+    let Some(event) = data.faults().last() else { return (None, None) };
+    let left = event.ends_unix_ns.saturating_sub(data.now_ns) / SECOND_NS;
+    let words = format!("fault '{}' in force, {left} s left", cause::fault_label(event));
+    let skew = cause::telling_skew(data, event.begins_unix_ns / SECOND_NS);
+    (Some(words), skew.map(|skew| skew.words()))
 }
 
 /// Nothing changed.
@@ -195,13 +206,10 @@ pub fn calm(data: &Data) -> Sentence {
         .ok
         .quantile_us(0.99)
         .map_or_else(|| "none succeeds".to_owned(), |p99| format!("p99 {}", fmt::micros(p99)));
-    let fault = data.faults().last().map(|event| {
-        let left = event.ends_unix_ns.saturating_sub(data.now_ns) / SECOND_NS;
-        format!("fault '{}' in force, {left} s left", cause::fault_label(event))
-    });
     let words = format!("steady: {p99}, {errors}, n={} in 10 s", fmt::count(entry.count()));
-    let moment = data.faults().last().map_or(*data.window().start(), |event| event.begins_unix_ns / SECOND_NS);
-    let skew = cause::telling_skew(data, moment).map(|skew| skew.words());
+    let (fault, skew) = in_force(data);
+    let changed = || cause::telling_skew(data, *data.window().start()).map(|skew| skew.words());
+    let skew = if fault.is_some() { skew } else { changed() };
     Sentence::new(Tone::Calm, words).with(fault).with(skew)
 }
 
