@@ -114,6 +114,12 @@ impl Registry {
         endpoints
     }
 
+    /// What a process registered, while its lease lives.
+    pub fn registration_of(&self, pid: u32) -> Option<RegisterRequest> {
+        let leases = self.lock();
+        leases.entries.values().map(|entry| &entry.registration).find(|registration| registration.pid == pid).cloned()
+    }
+
     /// Address of the Admin service of every registered instance.
     pub fn admins(&self) -> Vec<(String, String)> {
         let leases = self.lock();
@@ -183,6 +189,16 @@ mod tests {
 
     fn instances(registry: &Registry) -> Vec<String> {
         registry.endpoints("pay-rpc").into_iter().map(|endpoint| endpoint.instance).collect()
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_number_while_its_lease_lives() {
+        let registry = Registry::new();
+        let lease = registry.register(registration("pay-rpc/1", 7), Instant::now()).expect("has room");
+        assert_eq!(registry.registration_of(7).map(|found| found.instance), Some("pay-rpc/1".to_owned()));
+        assert_eq!(registry.registration_of(8), None);
+        registry.deregister(lease.id);
+        assert_eq!(registry.registration_of(7), None);
     }
 
     #[test]

@@ -122,12 +122,16 @@ impl Replica {
 }
 
 impl Shared {
-    fn spawned(&self, instance: Instance, mark: Option<super::process::Mark>) {
+    fn spawned(self: &Arc<Self>, instance: Instance, mark: Option<super::process::Mark>) {
         self.spawn_times().insert(instance, Instant::now());
         self.board.update(instance, |row| {
             row.state = State::Starting;
             row.mark = mark;
         });
+        // A quick process registers before its own spawn is written down, and nobody knew it then.
+        if let Some(early) = mark.and_then(|mark| self.registry.registration_of(mark.pid)) {
+            self.registered(&early);
+        }
     }
 
     /// Takes a process that ended out of the registry at once. Answers how long it had been ready.
