@@ -5,12 +5,14 @@
 //! Values are immutable once built and shared by `Arc`.
 
 mod attribute;
+mod grpc;
 mod id;
 mod log;
 mod metric;
 mod span;
 
 pub use attribute::{Attribute, Value, find};
+pub use grpc::grpc_code_name;
 pub use id::{SpanId, TraceId};
 pub use log::LogRecord;
 pub use metric::{MetricKind, MetricPoint, MetricValue};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::cell::BreakerKey;
-use crate::model::{Kind, Span, Value};
+use crate::model::{Kind, Span, Value, grpc_code_name};
 
 /// RPC statuses that a breaker counts as failures.
 const FAILURES: [&str; 6] =
@@ -51,7 +51,7 @@ pub fn is_breaker_failure(span: &Span) -> bool {
     }
     match span.get("rpc.response.status_code") {
         Some(Value::Text(code)) => FAILURES.contains(&&**code),
-        Some(code) => FAILURES.contains(&&*rpc_code_name(code.as_int())),
+        Some(code) => FAILURES.contains(&rpc_code_name(code.as_int())),
         None => span.get("http.response.status_code").and_then(Value::as_int).is_none_or(|status| status >= 500),
     }
 }
@@ -60,7 +60,7 @@ pub fn is_breaker_failure(span: &Span) -> bool {
 pub fn status_code(span: &Span) -> Arc<str> {
     match span.get("rpc.response.status_code") {
         Some(Value::Text(code)) => return code.clone(),
-        Some(code) => return rpc_code_name(code.as_int()),
+        Some(code) => return Arc::from(rpc_code_name(code.as_int())),
         None => {}
     }
     let http = span.get("http.response.status_code").map(|code| Arc::from(format!("HTTP {code}")));
@@ -68,26 +68,6 @@ pub fn status_code(span: &Span) -> Arc<str> {
     http.or_else(other).unwrap_or_else(|| Arc::from("error"))
 }
 
-fn rpc_code_name(code: Option<i64>) -> Arc<str> {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    let name = code.and_then(|code| usize::try_from(code).ok()).and_then(|code| NAMES.get(code));
-    Arc::from(*name.unwrap_or(&"UNKNOWN"))
+fn rpc_code_name(code: Option<i64>) -> &'static str {
+    code.and_then(grpc_code_name).unwrap_or("UNKNOWN")
 }

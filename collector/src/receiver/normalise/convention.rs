@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::intern::Words;
-use crate::model::{Attribute, Kind, Value};
+use crate::model::{Attribute, Kind, Value, grpc_code_name};
 
 /// What happens to an old attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,27 +74,6 @@ const CHANGES: &[(&str, Change)] = &[
     ("sql.method", Change::System("db.operation.name", "other_sql")),
 ];
 
-/// Names of the gRPC codes, by number.
-const GRPC_CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
 fn change_of(key: &str) -> Option<Change> {
     let at = CHANGES.binary_search_by_key(&key, |(old, _)| old).ok()?;
     CHANGES.get(at).map(|(_, change)| *change)
@@ -144,8 +123,7 @@ impl Renamed<'_> {
             Change::Peer(asked, answered) => self.add(if asks { asked } else { answered }, value),
             Change::PeerNumber(asked, answered) => self.add(if asks { asked } else { answered }, numeric(value)),
             Change::GrpcCode => {
-                let index = value.as_int().and_then(|code| usize::try_from(code).ok());
-                let name = index.and_then(|index| GRPC_CODES.get(index)).map(|name| self.text(name));
+                let name = value.as_int().and_then(grpc_code_name).map(|name| self.text(name));
                 self.add("rpc.response.status_code", name.unwrap_or(value));
             }
             Change::Target => {
