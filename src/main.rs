@@ -5,6 +5,7 @@ mod duration;
 mod exit;
 mod output;
 mod stack;
+mod topology;
 mod verbs;
 
 use std::process::ExitCode;

@@ -59,9 +59,16 @@ pub async fn serve(role: Role, config: ServiceConfig, stop: impl Future<Output =
         Role::UserRpc => run(role, config, rpc(async |context| user::routes(context).await), stop).await,
         Role::OrderRpc => run(role, config, rpc(async |context| order::routes(context).await), stop).await,
         Role::PayRpc => run(role, config, rpc(async |context| pay::routes(context).await), stop).await,
-        Role::Gateway => {
-            run(role, config, async |context: &ServiceContext| Ok(Application::Http(gateway::router(context))), stop)
-                .await
+        Role::Gateway | Role::UserApi | Role::OrderApi | Role::PayApi => {
+            run(
+                role,
+                config,
+                async |context: &ServiceContext| {
+                    Ok(Application::Http(gateway::router_of(context, gateway::Group::of(role))))
+                },
+                stop,
+            )
+            .await
         }
         Role::Migrate => Ok(store::migrate_and_seed(&config).await.map(|_| ())?),
     }
@@ -81,7 +88,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let wanted = match role {
-        Role::Gateway => format!("{}:{}", config.host, config.port),
+        role if role.is_http() => format!("{}:{}", config.host, config.port),
         _ => config.listen_on.clone(),
     };
     let (listener, address) = bind(&wanted).await?;
@@ -136,7 +143,7 @@ fn served(role: Role) -> impl Iterator<Item = &'static str> {
         Role::UserRpc => Some("mall.User"),
         Role::OrderRpc => Some("mall.Order"),
         Role::PayRpc => Some("mall.Pay"),
-        Role::Gateway | Role::Migrate => None,
+        _ => None,
     };
     std::iter::once("").chain(service)
 }
@@ -187,7 +194,7 @@ async fn announce(
     address: SocketAddr,
     admin: SocketAddr,
 ) -> crate::discovery::Announced {
-    if role == Role::Gateway {
+    if role.is_http() {
         for service in Role::RPC {
             context.client(service.name()).ready().await;
         }

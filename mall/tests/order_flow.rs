@@ -95,7 +95,7 @@ async fn only_valid_tokens_open_the_door() {
     refused(&shop.get("/api/user/info", "").await, 401, 1002, "auth");
     refused(&shop.get("/api/user/info", "nonsense").await, 401, 1002, "auth");
     let issue = |secret: &str, access_expire| {
-        let auth = mall::config::Auth { access_secret: Secret::new(secret), access_expire };
+        let auth = mall::config::Auth { access_secret: Secret::new(secret), access_expire, ..Default::default() };
         Tokens::new(&auth).issue(1).expect("issues").0
     };
     refused(&shop.get("/api/user/info", &issue("another secret", 60)).await, 401, 1002, "auth");
@@ -154,7 +154,11 @@ async fn providers_outside_must_sign() {
     let body = json!({ "payment_id": placed["payment_id"], "provider_ref": "bank-1", "amount": placed["total"], "success": true });
     let body = body.to_string().into_bytes();
     refused(&shop.send(Method::POST, "/api/pay/callback", &[], body.clone()).await, 401, 1002, "auth");
-    let tokens = Tokens::new(&mall::config::Auth { access_secret: Secret::new(SECRET), access_expire: 60 });
+    let tokens = Tokens::new(&mall::config::Auth {
+        access_secret: Secret::new(SECRET),
+        access_expire: 60,
+        ..Default::default()
+    });
     let signature = tokens.sign_callback(&body).expect("signs");
     let answer = shop.send(Method::POST, "/api/pay/callback", &[("x-callback-signature", &signature)], body).await;
     assert_eq!((answer.status, &answer.body["status"]), (StatusCode::OK, &json!("success")), "{answer:?}");

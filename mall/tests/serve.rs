@@ -20,7 +20,8 @@ fn config(role: Role, folder: &Path, control: &str) -> ServiceConfig {
     config.data_source = match role {
         Role::Migrate => format!("sqlite://{}", folder.display()),
         _ => format!("sqlite://{}", folder.join(role.name().replace("-rpc", ".db")).display()),
-    };
+    }
+    .into();
     config
 }
 

@@ -64,15 +64,16 @@ impl<'a> Writer<'a> {
             Role::UserRpc => sources.user,
             Role::OrderRpc => sources.order,
             Role::PayRpc => sources.pay,
-            Role::Gateway | Role::Migrate => String::new(),
-        };
+            _ => String::new(),
+        }
+        .into();
         self.write(&config, &instance.file_stem())
     }
 
     /// Configuration of the one process that migrates and seeds.
     pub fn migrate(&self) -> Result<PathBuf, Failure> {
         let mut config = self.base(Role::Migrate);
-        config.data_source = data_sources(self.folder).order;
+        config.data_source = data_sources(self.folder).order.into();
         self.write(&config, Role::Migrate.name())
     }
 

@@ -38,6 +38,9 @@ impl Instance {
             Role::UserRpc => 2,
             Role::OrderRpc => 3,
             Role::PayRpc => 4,
+            Role::UserApi => 5,
+            Role::OrderApi => 6,
+            Role::PayApi => 7,
         }
     }
 }

@@ -85,14 +85,32 @@ vocabulary! {
     SHED_FLYING = "flying", Attribute, "Requests in flight.";
     SHED_AVG_FLYING = "avg_flying", Attribute, "Moving average of requests in flight.";
     SHED_DROPS = "shed.drops", Metric, "Counter: requests refused by the shedder; zero from the start.";
+    SHED_PASSES = "shed.passes", Metric, "Counter: requests that the shedder let pass; zero from the start.";
+    SHED_STATE_CPU = "shed.cpu", Metric, "Gauge: thousandths of the processor share in use, as the shedder sees it.";
+    SHED_STATE_THRESHOLD = "shed.cpu_threshold", Metric, "Gauge: thousandths from which requests may be shed.";
+    SHED_STATE_LIMIT = "shed.limit", Metric, "Gauge: requests in flight that the shedder allows now.";
+    SHED_STATE_FLYING = "shed.flying", Metric, "Gauge: requests in flight.";
+    SHED_STATE_AVG_FLYING = "shed.avg_flying", Metric, "Gauge: moving average of requests in flight.";
     LIMITER_REJECT = "limiter.reject", SpanEvent, "A rate or connection limit refused a request.";
     LIMITER_NAME = "limiter", Attribute, "Name of the limit.";
     LIMITER_KEY = "key", Attribute, "What the limit counts by.";
     LIMITER_REJECTIONS = "limiter.rejections", Metric, "Counter: requests refused by a limit; zero from the start.";
+    LIMITER_PASSES = "limiter.passes", Metric, "Counter: requests that a limit let pass; zero from the start.";
+    LIMITER_RESCUES = "limiter.rescues", Metric, "Counter: decisions of a limit made within the process because Redis did not answer.";
     FAULT_INJECTED = "fault.injected", SpanEvent, "An injected fault touched this call.";
     FAULT_ID = "fault.id", Attribute, "Identity of the fault, such as `f1`.";
     FAULT_KIND = "kind", Attribute, "`latency`, `error` or `kill`.";
     FAULT_DELAY_NS = "delay_ns", Attribute, "Nanoseconds that a latency fault added.";
+
+    // Caches, stores, events
+    CACHE_NAME = "cache.name", Attribute, "What is cached, such as `user`.";
+    CACHE_OUTCOME = "cache.outcome", Attribute, "`hit` or `miss`, on cache.requests.";
+    CACHE_REQUESTS = "cache.requests", Metric, "Counter: look-ups by cache.name and cache.outcome; zero from the start.";
+    CACHE_DB_FAILS = "cache.db_fails", Metric, "Counter: look-ups whose query failed, by cache.name; zero from the start.";
+    EVENTS_PUBLISHED = "events.published", Metric, "Counter: order events that the relay delivered.";
+    EVENTS_APPLIED = "events.applied", Metric, "Counter: order events that changed an order.";
+    EVENTS_DUPLICATE = "events.duplicate", Metric, "Counter: order events that had been applied before.";
+    EVENTS_WAITING = "events.waiting", Metric, "Gauge: order events in the outbox that are not delivered yet.";
 
     // The seed's spans and attributes
     CREATE_ORDER_SPAN = "CreateOrderLogic.CreateOrder", Span, "The gateway's order flow.";
@@ -109,6 +127,7 @@ vocabulary! {
 
     // Where a process listens, and what a load run says of a request
     MALL_LISTEN = "mall.listen", Resource, "host:port that the process listens on.";
+    MALL_SAMPLER_RATIO = "mall.sampler.ratio", Resource, "Share of the traces beginning in the process that it samples, when it is below 1.";
     RUN_ID = "mall.run.id", Attribute, "Load run that sent the request; on the load tool's CLIENT spans.";
     RUN_FLOW = "mall.flow", Attribute, "Flow of the scenario.";
     RUN_STEP = "mall.step", Attribute, "Step of the flow.";

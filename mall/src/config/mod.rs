@@ -1,125 +1,137 @@
-//! What a process is told at start: one JSON file, with go-zero's key names where go-zero has the key.
+//! What a process is told at start: one YAML (or JSON) file, with go-zero's key names where go-zero has the key.
 //!
 //! Unknown keys are refused with the nearest valid one. Secrets never appear in `Debug`.
 
+mod edge;
 mod error;
+mod peers;
 mod role;
 mod secret;
+mod stores;
+mod telemetry;
 
+pub use edge::{Auth, Cors, Limit, Per};
 pub use error::ConfigError;
+pub use peers::{Consul, Etcd, RpcClient};
 pub use role::{Role, UnknownRole};
 pub use secret::Secret;
+pub use stores::{Cache, CacheNode, Database, Redis};
+pub use telemetry::{DevServer, Log, Prometheus, Telemetry};
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
 /// Configuration of one process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct ServiceConfig {
-    /// Service name: `service.name` of its telemetry and its name in the registry.
+    /// Service name: its name in the registry, and `service.name` of its telemetry unless `Telemetry.Name` says otherwise.
     pub name: String,
+    /// `dev`, `test`, `rt`, `pre` or `pro`; nothing is shed in the first four, as in go-zero.
+    #[serde(default = "pro")]
+    pub mode: String,
     /// Where an RPC service listens, host:port; port 0 takes a free one.
     #[serde(default = "any_loopback_port")]
     pub listen_on: String,
-    /// Host that the gateway listens on.
+    /// Host that a gateway listens on.
     #[serde(default = "loopback")]
     pub host: String,
-    /// Port that the gateway listens on; 0 takes a free one.
+    /// Port that a gateway listens on; 0 takes a free one.
     #[serde(default)]
     pub port: u16,
-    /// Longest time of one request in milliseconds: 2,000 unless told, 3,000 for the gateway; 0 means no limit.
+    /// Longest time of one request in milliseconds: 2,000 unless told, 3,000 for a gateway; 0 means no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
-    /// Largest request body that the gateway accepts, in bytes.
+    /// Largest request body that a gateway accepts, in bytes, before and after decompression.
     #[serde(default = "one_mebibyte")]
     pub max_bytes: u64,
-    /// Requests that the gateway serves at once.
+    /// Requests that a gateway serves at once.
     #[serde(default = "ten_thousand")]
     pub max_conns: usize,
-    /// Access tokens of the gateway.
+    /// Thousandths of the processor share from which requests may be shed; 0 sheds nothing.
+    #[serde(default = "nine_hundred")]
+    pub cpu_threshold: u32,
+    /// Access tokens of a gateway.
     #[serde(default)]
     pub auth: Auth,
-    /// Database of the service, `sqlite:///data/pay.db`; the folder of all of them for the role that migrates; empty for
-    /// roles without one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub data_source: String,
+    /// Database of the service: `sqlite:///data/pay.db`, `mysql://user:pass@host:3306/mall_pay` or go-zero's
+    /// `user:pass@tcp(host:3306)/mall_pay`; for the role that migrates, any one of them. Empty for roles without one.
+    #[serde(default, skip_serializing_if = "Secret::is_empty")]
+    pub data_source: Secret,
+    /// Pool of the database.
+    #[serde(default)]
+    pub database: Database,
+    /// Nodes of the cache; the process's own memory when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_redis: Vec<CacheNode>,
+    /// Redis of rate limits and order events; both stay within the shop's own means when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
+    /// Where an RPC service is announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<Etcd>,
+    /// Where an RPC service is announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul: Option<Consul>,
+    /// How user-rpc is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_rpc: Option<RpcClient>,
+    /// How order-rpc is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_rpc: Option<RpcClient>,
+    /// How pay-rpc is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_rpc: Option<RpcClient>,
     /// Where spans, metrics and logs go.
     #[serde(default)]
     pub telemetry: Telemetry,
     /// The process's own log lines.
     #[serde(default)]
     pub log: Log,
+    /// Metrics for a scraper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
+    /// A port for people who look after the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev_server: Option<DevServer>,
     /// What go-zero has no key for.
     #[serde(default)]
     pub mall: Mall,
 }
 
-/// Access tokens: who signs them and how long they live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Auth {
-    /// HMAC key of the tokens.
-    #[serde(default)]
-    pub access_secret: Secret,
-    /// Life of a token in seconds.
-    #[serde(default = "one_day")]
-    pub access_expire: u64,
-}
-
-/// Where telemetry goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Telemetry {
-    /// host:port of an OTLP/gRPC receiver, without a scheme; empty exports nothing, ids are still made.
-    #[serde(default)]
-    pub endpoint: String,
-}
-
-/// The process's own log lines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Log {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,mall=debug`.
-    #[serde(default = "info")]
-    pub level: String,
-    /// `json` or `plain`.
-    #[serde(default = "json", deserialize_with = "encoding")]
-    pub encoding: String,
-    /// File that lines are appended to; standard error when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-}
-
 /// What go-zero has no key for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Mall {
     /// `pay-rpc/1`: `service.instance.id`, stable over restarts. The service name when empty.
-    #[serde(default)]
     pub instance: String,
     /// The supervisor's control service.
-    #[serde(default)]
     pub control: Control,
     /// Policy of breakers and balancers.
-    #[serde(default = "go_zero", deserialize_with = "policy")]
     pub policy: String,
+    /// Begins every key in Redis, so that several shops can share a server: `cache:<Namespace>:user:id:1`.
+    pub namespace: String,
     /// Seed of every random decision of the process.
-    #[serde(default)]
     pub seed: u64,
+    /// Which pages of other origins may call a gateway.
+    pub cors: Cors,
+    /// Rate limits of a gateway.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// How long the cache keeps rows.
+    pub cache: Cache,
+    /// Which processor share the shedder looks at: of the `process`, or of the whole `cgroup` as go-zero does.
+    pub shed_by: String,
 }
 
 /// The supervisor's control service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Control {
-    /// host:port; empty runs without a registry.
-    #[serde(default)]
+    /// host:port; empty runs without a supervisor.
     pub endpoint: String,
     /// Token of the stack.
-    #[serde(default)]
     pub token: Secret,
 }
 
@@ -128,16 +140,28 @@ impl ServiceConfig {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            mode: pro(),
             listen_on: any_loopback_port(),
             host: loopback(),
             port: 0,
             timeout: None,
             max_bytes: one_mebibyte(),
             max_conns: ten_thousand(),
+            cpu_threshold: nine_hundred(),
             auth: Auth::default(),
-            data_source: String::new(),
+            data_source: Secret::default(),
+            database: Database::default(),
+            cache_redis: Vec::new(),
+            redis: None,
+            etcd: None,
+            consul: None,
+            user_rpc: None,
+            order_rpc: None,
+            pay_rpc: None,
             telemetry: Telemetry::default(),
             log: Log::default(),
+            prometheus: None,
+            dev_server: None,
             mall: Mall::default(),
         }
     }
@@ -159,9 +183,34 @@ impl ServiceConfig {
         if self.mall.instance.is_empty() { &self.name } else { &self.mall.instance }
     }
 
+    /// `service.name` of the process's telemetry.
+    pub fn service_name(&self) -> &str {
+        if self.telemetry.name.is_empty() { &self.name } else { &self.telemetry.name }
+    }
+
+    /// The data source of the service, by whichever of its two keys it was given; empty when there is none.
+    pub fn source(&self) -> &str {
+        if self.data_source.is_empty() { self.database.data_source.expose() } else { self.data_source.expose() }
+    }
+
+    /// How a service that this process calls is found, when the configuration says so.
+    pub fn rpc_client(&self, service: &str) -> Option<&RpcClient> {
+        match service {
+            "user-rpc" => self.user_rpc.as_ref(),
+            "order-rpc" => self.order_rpc.as_ref(),
+            "pay-rpc" => self.pay_rpc.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether requests may be shed: there is a threshold, and the mode is not one in which go-zero sheds nothing.
+    pub fn sheds(&self) -> bool {
+        self.cpu_threshold > 0 && self.mode == "pro"
+    }
+
     /// Longest time of one request in this role; `None` when it is unlimited.
     pub fn request_timeout(&self, role: Role) -> Option<Duration> {
-        let default = if role == Role::Gateway { 3_000 } else { 2_000 };
+        let default = if role.is_http() { 3_000 } else { 2_000 };
         match self.timeout.unwrap_or(default) {
             0 => None,
             milliseconds => Some(Duration::from_millis(milliseconds)),
@@ -169,22 +218,24 @@ impl ServiceConfig {
     }
 }
 
-impl Default for Auth {
-    fn default() -> Self {
-        Self { access_secret: Secret::default(), access_expire: one_day() }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: info(), encoding: json(), path: None }
-    }
-}
-
 impl Default for Mall {
     fn default() -> Self {
-        Self { instance: String::new(), control: Control::default(), policy: go_zero(), seed: 0 }
+        Self {
+            instance: String::new(),
+            control: Control::default(),
+            policy: "go-zero".to_owned(),
+            namespace: "mall".to_owned(),
+            seed: 0,
+            cors: Cors::default(),
+            limits: Vec::new(),
+            cache: Cache::default(),
+            shed_by: "process".to_owned(),
+        }
     }
+}
+
+fn pro() -> String {
+    "pro".to_owned()
 }
 
 fn any_loopback_port() -> String {
@@ -203,33 +254,8 @@ fn ten_thousand() -> usize {
     10_000
 }
 
-fn one_day() -> u64 {
-    86_400
-}
-
-fn info() -> String {
-    "info".to_owned()
-}
-
-fn json() -> String {
-    "json".to_owned()
-}
-
-fn go_zero() -> String {
-    "go-zero".to_owned()
-}
-
-fn encoding<'a, D: Deserializer<'a>>(deserializer: D) -> Result<String, D::Error> {
-    one_of(deserializer, &["json", "plain"])
-}
-
-fn policy<'a, D: Deserializer<'a>>(deserializer: D) -> Result<String, D::Error> {
-    one_of(deserializer, &["go-zero"])
-}
-
-fn one_of<'a, D: Deserializer<'a>>(deserializer: D, valid: &'static [&'static str]) -> Result<String, D::Error> {
-    let word = String::deserialize(deserializer)?;
-    if valid.contains(&word.as_str()) { Ok(word) } else { Err(D::Error::unknown_variant(&word, valid)) }
+fn nine_hundred() -> u32 {
+    900
 }
 
 #[cfg(test)]
@@ -255,7 +281,7 @@ mod tests {
         config.timeout = Some(0);
         config.mall.instance = "order-rpc/2".to_owned();
         config.mall.control.token = Secret::new("t0ken");
-        config.data_source = "sqlite:///tmp/order.db".to_owned();
+        config.data_source = "sqlite:///tmp/order.db".into();
         let text = serde_json::to_string_pretty(&config).expect("serialises");
         assert_eq!(ServiceConfig::parse(&text, Path::new("order.json")).expect("valid"), config);
         assert_eq!(config.request_timeout(Role::OrderRpc), None);

@@ -4,8 +4,14 @@ use std::str::FromStr;
 /// What a process of the shop does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// HTTP in front of the RPC services.
+    /// HTTP in front of the RPC services: every route.
     Gateway,
+    /// The gateway's routes of users alone.
+    UserApi,
+    /// The gateway's routes of products and orders alone.
+    OrderApi,
+    /// The gateway's routes of payments alone.
+    PayApi,
     /// Users and logins.
     UserRpc,
     /// Products, stock and orders.
@@ -18,12 +24,26 @@ pub enum Role {
 
 /// No role has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown role `{0}`; roles are gateway, user-rpc, order-rpc, pay-rpc and migrate")]
+#[error(
+    "unknown role `{0}`; roles are gateway, user-api, order-api, pay-api, user-rpc, order-rpc, pay-rpc and migrate"
+)]
 pub struct UnknownRole(pub String);
 
 impl Role {
     /// Every role, in the order in which a stack starts them.
-    pub const ALL: [Self; 5] = [Self::Migrate, Self::UserRpc, Self::OrderRpc, Self::PayRpc, Self::Gateway];
+    pub const ALL: [Self; 8] = [
+        Self::Migrate,
+        Self::UserRpc,
+        Self::OrderRpc,
+        Self::PayRpc,
+        Self::Gateway,
+        Self::UserApi,
+        Self::OrderApi,
+        Self::PayApi,
+    ];
+
+    /// The three processes that serve the gateway's routes together, behind a proxy.
+    pub const API: [Self; 3] = [Self::UserApi, Self::OrderApi, Self::PayApi];
 
     /// The services that a gateway calls.
     pub const RPC: [Self; 3] = [Self::UserRpc, Self::OrderRpc, Self::PayRpc];
@@ -32,11 +52,19 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::UserApi => "user-api",
+            Self::OrderApi => "order-api",
+            Self::PayApi => "pay-api",
             Self::UserRpc => "user-rpc",
             Self::OrderRpc => "order-rpc",
             Self::PayRpc => "pay-rpc",
             Self::Migrate => "migrate",
         }
+    }
+
+    /// Whether the role answers HTTP instead of gRPC.
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Gateway | Self::UserApi | Self::OrderApi | Self::PayApi)
     }
 }
 

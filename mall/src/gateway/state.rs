@@ -12,6 +12,7 @@ use mall_api::shop::user_client::UserClient;
 use serde_json::json;
 
 use super::Tokens;
+use crate::config::Role;
 use crate::context::ServiceContext;
 use crate::rpc::Client;
 
@@ -29,6 +30,17 @@ pub enum Group {
 impl Group {
     /// Every group.
     pub const ALL: [Self; 3] = [Self::User, Self::Order, Self::Pay];
+
+    /// The groups that a role mounts.
+    pub const fn of(role: Role) -> &'static [Self] {
+        match role {
+            Role::Gateway => &Self::ALL,
+            Role::UserApi => &[Self::User],
+            Role::OrderApi => &[Self::Order],
+            Role::PayApi => &[Self::Pay],
+            Role::UserRpc | Role::OrderRpc | Role::PayRpc | Role::Migrate => &[],
+        }
+    }
 }
 
 /// What handlers share. Cheap to clone.

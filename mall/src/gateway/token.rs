@@ -103,7 +103,7 @@ mod tests {
     use crate::config::Secret;
 
     fn tokens(secret: &str) -> Tokens {
-        Tokens::new(&Auth { access_secret: Secret::new(secret), access_expire: 60 })
+        Tokens::new(&Auth { access_secret: Secret::new(secret), access_expire: 60, ..Auth::default() })
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::store::{Database, StoreError};
 
 /// Opens the database and makes what `order-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
-    let db = Database::open(&context.config().data_source, "order", context.meters().clone()).await?;
+    let db = Database::open(context.config().source(), "order", context.meters().clone()).await?;
     let orders = SqliteOrders::new(db);
     orders.warm().await?;
     Ok(Routes::new(OrderServer::new(OrderService::new(orders))))

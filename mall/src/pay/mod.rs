@@ -32,7 +32,7 @@ const PROVIDER_DELAY: Duration = Duration::from_millis(5);
 /// Opens the database, starts the relay (until the service stops) and makes what `pay-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let config = context.config();
-    let db = Database::open(&config.data_source, "pay", context.meters().clone()).await?;
+    let db = Database::open(config.source(), "pay", context.meters().clone()).await?;
     let payments = SqlitePayments::new(db);
     payments.warm().await?;
     let callbacks = Callbacks::new(payments.clone());

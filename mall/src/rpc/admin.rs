@@ -70,6 +70,8 @@ impl Admin for AdminService {
             instance: self.instance.clone(),
             breakers: breakers.collect(),
             balancers: balancers.iter().map(|balancer| balancer.state()).collect(),
+            shedders: Vec::new(),
+            limiters: Vec::new(),
         }))
     }
 }

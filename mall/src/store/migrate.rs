@@ -15,7 +15,7 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/s
 /// Migrates and seeds the databases around the configuration's data source (a folder, or one database in it); what is
 /// there already stays as it is. Returns the identity of the data.
 pub async fn migrate_and_seed(config: &ServiceConfig) -> Result<String, StoreError> {
-    prepare(&DataSources::around(&config.data_source)?, &Seed::default()).await
+    prepare(&DataSources::around(config.source())?, &Seed::default()).await
 }
 
 /// As [`migrate_and_seed`], with a seed of one's own (a drill about overselling has little stock).
@@ -142,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let sources = DataSources::in_folder(folder.path());
         let first = prepare(&sources, &Seed::default()).await.expect("prepares");
-        let config = ServiceConfig { data_source: sources.pay.clone(), ..ServiceConfig::new("migrate") };
+        let config = ServiceConfig { data_source: sources.pay.clone().into(), ..ServiceConfig::new("migrate") };
         let second = migrate_and_seed(&config).await.expect("prepares again");
         assert_eq!(first, second);
         assert_eq!(data_id(&sources).await.expect("reads"), first);

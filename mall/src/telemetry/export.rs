@@ -88,7 +88,7 @@ impl Telemetry {
         let meters = Meters::new(meter.meter(SCOPE));
         observe_counts(&meters, &counts);
         if span::install(tracer.tracer(SCOPE)) {
-            logs::install(&config.log, &logger)?;
+            logs::install(&config.log, &config.name, &logger)?;
         }
         Ok(Self { tracer, meter, logger, meters, counts })
     }
@@ -167,7 +167,7 @@ impl Exporters {
 
 fn resource(config: &ServiceConfig, listen: &str) -> Resource {
     Resource::builder()
-        .with_service_name(config.name.clone())
+        .with_service_name(config.service_name().to_owned())
         .with_attributes([
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", config.instance().to_owned()),

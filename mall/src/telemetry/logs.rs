@@ -9,6 +9,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use serde_json::{Map, Value};
 use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
@@ -24,7 +25,7 @@ use tracing_subscriber::{Layer, Registry};
 const BELOW_THE_EXPORTER: [&str; 5] = ["opentelemetry", "h2", "hyper", "tonic", "tower"];
 
 /// Makes `config` the process's log. A subscriber that is there already, as in a test, stays.
-pub(super) fn install(config: &Log, provider: &SdkLoggerProvider) -> Result<(), TelemetryError> {
+pub(super) fn install(config: &Log, name: &str, provider: &SdkLoggerProvider) -> Result<(), TelemetryError> {
     let filter =
         filter(&config.level).map_err(|source| TelemetryError::LogLevel { level: config.level.clone(), source })?;
     let is_ours = filter_fn(|line| {
@@ -32,16 +33,15 @@ pub(super) fn install(config: &Log, provider: &SdkLoggerProvider) -> Result<(), 
     });
     let bridge = OpenTelemetryTracingBridge::new(provider).with_filter(is_ours);
     let format = Lines { is_json: config.encoding != "plain" };
-    let printed: Box<dyn Layer<Registry> + Send + Sync> = match &config.path {
-        Some(path) => {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(|source| TelemetryError::LogFile { path: path.clone(), source })?;
+    let printed: Box<dyn Layer<Registry> + Send + Sync> = match config.mode.as_str() {
+        "file" => {
+            let path = Path::new(&config.path).join(format!("{name}.log"));
+            let opened = std::fs::create_dir_all(&config.path)
+                .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
+            let file = opened.map_err(|source| TelemetryError::LogFile { path: path.display().to_string(), source })?;
             lines::layer().with_ansi(false).event_format(format).with_writer(Mutex::new(file)).boxed()
         }
-        None => lines::layer().with_ansi(false).event_format(format).with_writer(std::io::stderr).boxed(),
+        _ => lines::layer().with_ansi(false).event_format(format).with_writer(std::io::stderr).boxed(),
     };
     let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![printed, bridge.boxed()];
     let subscriber = tracing_subscriber::registry().with(layers).with(filter);

@@ -18,7 +18,7 @@ use crate::store::{Database, StoreError};
 
 /// Opens the database and makes what `user-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
-    let db = Database::open(&context.config().data_source, "user", context.meters().clone()).await?;
+    let db = Database::open(context.config().source(), "user", context.meters().clone()).await?;
     let users = SqliteUsers::new(db);
     users.warm().await?;
     Ok(Routes::new(UserServer::new(UserService::new(users))))

@@ -190,7 +190,8 @@ async fn serve(
         Role::UserRpc => sources.user.clone(),
         Role::OrderRpc => sources.order.clone(),
         _ => sources.pay.clone(),
-    };
+    }
+    .into();
     let context = ServiceContext::new(config, Meters::disabled(), Arc::new(list.clone()));
     let routes: Routes = match role {
         Role::UserRpc => user::routes(&context).await,

@@ -1,0 +1,298 @@
+//! What a shop consists of, wherever it runs: which roles, how many replicas, on which database, cache and registry.
+//!
+//! `up` places it on this machine, `render` writes it down for containers; both take the services' configurations from
+//! [`Topology::configure`], so that they cannot drift apart. Addresses, ports and secrets belong to the place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use mall::config::{CacheNode, Consul, Etcd, Redis, Role, RpcClient, ServiceConfig};
+use serde::{Deserialize, Serialize};
+
+/// Replicas of an RPC service unless told: three, because P2C with two ignores health.
+pub const DEFAULT_REPLICAS: u32 = 3;
+
+/// A shop without a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// Replicas by role name; three of each RPC service unless told.
+    pub replicas: BTreeMap<String, u32>,
+    /// One gateway, or three APIs behind a proxy.
+    pub apis: Apis,
+    /// Where the databases are.
+    pub store: StoreAt,
+    /// Where the cache, the rate limits and the order events are.
+    pub cache: CacheAt,
+    /// How services find each other.
+    pub registry: RegistryAt,
+}
+
+/// What answers HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Apis {
+    /// One gateway with every route.
+    #[default]
+    One,
+    /// user-api, order-api and pay-api, which a proxy joins.
+    Three,
+}
+
+/// Where the databases are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreAt {
+    /// SQLite files of the place.
+    #[default]
+    Sqlite,
+    /// `mysql://user:pass@host:port/prefix`: the databases `prefix_user`, `prefix_order` and `prefix_pay`.
+    Mysql(String),
+}
+
+/// Where the cache, the rate limits and the order events are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CacheAt {
+    /// Within the processes, events by polling the outbox.
+    #[default]
+    Embedded,
+    /// Redis at host:port.
+    Redis {
+        /// host:port.
+        host: String,
+        /// Empty when Redis asks for none.
+        user: String,
+        /// Empty when Redis asks for none.
+        pass: String,
+    },
+}
+
+/// How services find each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RegistryAt {
+    /// The supervisor's registry.
+    #[default]
+    Embedded,
+    /// etcd; a service stands at `<prefix>/<service>/<lease>`, without a prefix at `<service>/<lease>`.
+    Etcd {
+        /// host:port of every member.
+        hosts: Vec<String>,
+        /// Empty for none.
+        prefix: String,
+    },
+    /// The agent of Consul at host:port.
+    Consul {
+        /// host:port.
+        host: String,
+        /// Empty for none.
+        prefix: String,
+    },
+    /// Names that resolve to every replica, such as a headless service: `dns:///<service><suffix>:<port>`.
+    Dns {
+        /// What follows the service's name.
+        suffix: String,
+        /// Where every replica listens.
+        port: u16,
+    },
+}
+
+/// A place that was not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadPlace(String);
+
+impl fmt::Display for BadPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadPlace {}
+
+impl Default for Topology {
+    fn default() -> Self {
+        Self {
+            replicas: BTreeMap::new(),
+            apis: Apis::One,
+            store: StoreAt::Sqlite,
+            cache: CacheAt::Embedded,
+            registry: RegistryAt::Embedded,
+        }
+    }
+}
+
+impl Topology {
+    /// Every role with its replicas: what answers HTTP first, then the RPC services.
+    pub fn roles(&self) -> Vec<(Role, u32)> {
+        let http: &[Role] = match self.apis {
+            Apis::One => &[Role::Gateway],
+            Apis::Three => &Role::API,
+        };
+        let count = |role: Role, default| self.replicas.get(role.name()).copied().unwrap_or(default);
+        let http = http.iter().map(|role| (*role, count(*role, 1)));
+        http.chain(Role::RPC.into_iter().map(|role| (role, count(role, DEFAULT_REPLICAS)))).collect()
+    }
+
+    /// The part of a role's configuration that is the same in every place.
+    pub fn configure(&self, role: Role) -> ServiceConfig {
+        let mut config = ServiceConfig::new(role.name());
+        if let CacheAt::Redis { host, user, pass } = &self.cache {
+            let (host, user, pass) = (host.clone(), user.clone(), pass.as_str());
+            config.cache_redis =
+                vec![CacheNode { host: host.clone(), user: user.clone(), pass: pass.into(), ..CacheNode::default() }];
+            config.redis = Some(Redis { host, user, pass: pass.into() });
+        }
+        if Role::RPC.contains(&role) {
+            config.etcd = self.etcd(role);
+            config.consul = self.consul(role);
+        }
+        for (called, client) in callees(role) {
+            *client(&mut config) = self.client(called);
+        }
+        config
+    }
+
+    fn client(&self, called: Role) -> Option<RpcClient> {
+        match &self.registry {
+            RegistryAt::Embedded => None,
+            RegistryAt::Etcd { .. } => Some(RpcClient { etcd: self.etcd(called), ..RpcClient::default() }),
+            RegistryAt::Consul { .. } => Some(RpcClient { consul: self.consul(called), ..RpcClient::default() }),
+            RegistryAt::Dns { suffix, port } => {
+                Some(RpcClient { target: format!("dns:///{called}{suffix}:{port}"), ..RpcClient::default() })
+            }
+        }
+    }
+
+    fn etcd(&self, role: Role) -> Option<Etcd> {
+        match &self.registry {
+            RegistryAt::Etcd { hosts, prefix } => {
+                Some(Etcd { hosts: hosts.clone(), key: under(prefix, "/", role), ..Etcd::default() })
+            }
+            _ => None,
+        }
+    }
+
+    fn consul(&self, role: Role) -> Option<Consul> {
+        match &self.registry {
+            RegistryAt::Consul { host, prefix } => {
+                Some(Consul { host: host.clone(), key: under(prefix, "-", role), ..Consul::default() })
+            }
+            _ => None,
+        }
+    }
+}
+
+type Slot = fn(&mut ServiceConfig) -> &mut Option<RpcClient>;
+
+/// Which services a role calls, and where its configuration says how.
+fn callees(role: Role) -> Vec<(Role, Slot)> {
+    let user: (Role, Slot) = (Role::UserRpc, |config| &mut config.user_rpc);
+    let order: (Role, Slot) = (Role::OrderRpc, |config| &mut config.order_rpc);
+    let pay: (Role, Slot) = (Role::PayRpc, |config| &mut config.pay_rpc);
+    match role {
+        Role::Gateway | Role::OrderApi => vec![user, order, pay],
+        Role::UserApi => vec![user],
+        Role::PayApi => vec![pay],
+        Role::PayRpc => vec![order],
+        Role::UserRpc | Role::OrderRpc | Role::Migrate => Vec::new(),
+    }
+}
+
+fn under(prefix: &str, separator: &str, role: Role) -> String {
+    if prefix.is_empty() { role.name().to_owned() } else { format!("{prefix}{separator}{role}") }
+}
+
+impl FromStr for StoreAt {
+    type Err = BadPlace;
+
+    fn from_str(text: &str) -> Result<Self, BadPlace> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            url if url.starts_with("mysql://") => Ok(Self::Mysql(url.to_owned())),
+            other => {
+                Err(BadPlace(format!("`{other}` is no store: write `sqlite` or `mysql://user:pass@host:3306/mall`")))
+            }
+        }
+    }
+}
+
+impl FromStr for CacheAt {
+    type Err = BadPlace;
+
+    fn from_str(text: &str) -> Result<Self, BadPlace> {
+        if text == "embedded" {
+            return Ok(Self::Embedded);
+        }
+        let refused = || BadPlace(format!("`{text}` is no cache: write `embedded` or `redis://[user:pass@]host:6379`"));
+        let rest = text.strip_prefix("redis://").map(|rest| rest.trim_end_matches('/')).ok_or_else(refused)?;
+        let (login, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let (user, pass) = login.split_once(':').unwrap_or((login, ""));
+        address(host).map(|host| Self::Redis { host, user: user.to_owned(), pass: pass.to_owned() }).ok_or_else(refused)
+    }
+}
+
+impl FromStr for RegistryAt {
+    type Err = BadPlace;
+
+    fn from_str(text: &str) -> Result<Self, BadPlace> {
+        if text == "embedded" {
+            return Ok(Self::Embedded);
+        }
+        let refused = || {
+            let forms = "`embedded`, `etcd://host:2379[,host:2379…][/prefix]` or `consul://host:8500[/prefix]`";
+            BadPlace(format!("`{text}` is no registry: write {forms}"))
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
+        let (hosts, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.trim_matches('/').to_owned();
+        let hosts: Option<Vec<String>> = hosts.split(',').map(address).collect();
+        match (scheme, hosts) {
+            ("etcd", Some(hosts)) => Ok(Self::Etcd { hosts, prefix }),
+            ("consul", Some(hosts)) if hosts.len() == 1 => {
+                Ok(Self::Consul { host: hosts.into_iter().next().unwrap_or_default(), prefix })
+            }
+            _ => Err(refused()),
+        }
+    }
+}
+
+/// host:port, when it is one.
+fn address(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    (!host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_read_as_they_are_documented() {
+        assert_eq!("sqlite".parse(), Ok(StoreAt::Sqlite));
+        assert!("postgres://x".parse::<StoreAt>().is_err());
+        let redis = CacheAt::Redis { host: "cache:6379".into(), user: "u".into(), pass: "p:q".into() };
+        assert_eq!("redis://u:p:q@cache:6379".parse(), Ok(redis));
+        assert!("redis://cache".parse::<CacheAt>().is_err());
+        let etcd = RegistryAt::Etcd { hosts: vec!["a:1".into(), "b:2".into()], prefix: "shop".into() };
+        assert_eq!("etcd://a:1,b:2/shop".parse(), Ok(etcd));
+        assert!("consul://a:1,b:2".parse::<RegistryAt>().is_err());
+        assert!("etcd://".parse::<RegistryAt>().is_err());
+    }
+
+    #[test]
+    fn the_default_is_one_gateway_and_three_of_each_service() {
+        let roles = Topology::default().roles();
+        assert_eq!(roles, [(Role::Gateway, 1), (Role::UserRpc, 3), (Role::OrderRpc, 3), (Role::PayRpc, 3)],);
+        assert_eq!(Topology::default().configure(Role::PayRpc), ServiceConfig::new("pay-rpc"));
+    }
+
+    #[test]
+    fn a_role_is_told_only_of_the_services_that_it_calls() {
+        let registry = "etcd://e:2379/shop".parse().expect("a registry");
+        let topology = Topology { registry, apis: Apis::Three, ..Topology::default() };
+        let api = topology.configure(Role::UserApi);
+        assert!(api.etcd.is_none() && api.order_rpc.is_none() && api.pay_rpc.is_none());
+        let found = api.user_rpc.and_then(|client| client.etcd).expect("is found in etcd");
+        assert_eq!((found.hosts.as_slice(), found.key.as_str()), (&["e:2379".to_owned()][..], "shop/user-rpc"));
+        let pay = topology.configure(Role::PayRpc);
+        assert_eq!(pay.etcd.map(|etcd| etcd.key).as_deref(), Some("shop/pay-rpc"));
+        assert!(pay.order_rpc.is_some() && pay.user_rpc.is_none());
+    }
+}
