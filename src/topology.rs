@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use mall::config::{CacheNode, Consul, Etcd, Redis, Role, RpcClient, ServiceConfig};
+use mall::config::{CacheNode, Consul, Database, Etcd, Redis, Role, RpcClient, Secret, ServiceConfig};
 use serde::{Deserialize, Serialize};
 
 /// Replicas of an RPC service unless told: three, because P2C with two ignores health.
 pub const DEFAULT_REPLICAS: u32 = 3;
+
+/// Connections of one process to MySQL at most: nine services together stay below the 151 that a server allows unless
+/// told, and a service on one thread never has more than a few in use.
+const POOL: u32 = 12;
 
 /// A shop without a place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +49,7 @@ pub enum StoreAt {
     #[default]
     Sqlite,
     /// `mysql://user:pass@host:port/prefix`: the databases `prefix_user`, `prefix_order` and `prefix_pay`.
-    Mysql(String),
+    Mysql(Secret),
 }
 
 /// Where the cache, the rate limits and the order events are.
@@ -61,7 +65,7 @@ pub enum CacheAt {
         /// Empty when Redis asks for none.
         user: String,
         /// Empty when Redis asks for none.
-        pass: String,
+        pass: Secret,
     },
 }
 
@@ -130,14 +134,35 @@ impl Topology {
         http.chain(Role::RPC.into_iter().map(|role| (role, count(role, DEFAULT_REPLICAS)))).collect()
     }
 
+    /// Gives a stack that is not the default one names of its own on shared servers, where none were chosen: databases
+    /// `blue_user` …, services `blue/user-rpc` ….
+    pub fn of_stack(mut self, stack: &str, default: &str) -> Self {
+        if let StoreAt::Mysql(url) = &self.store
+            && MysqlUrl::parse(url.expose()).is_some_and(|url| url.prefix.is_empty())
+        {
+            let name = if stack == default { "mall".to_owned() } else { stack.replace('-', "_") };
+            self.store = StoreAt::Mysql(format!("{}/{name}", url.expose().trim_end_matches('/')).into());
+        }
+        if let RegistryAt::Etcd { prefix, .. } | RegistryAt::Consul { prefix, .. } = &mut self.registry
+            && prefix.is_empty()
+            && stack != default
+        {
+            stack.clone_into(prefix);
+        }
+        self
+    }
+
     /// The part of a role's configuration that is the same in every place.
     pub fn configure(&self, role: Role) -> ServiceConfig {
         let mut config = ServiceConfig::new(role.name());
         if let CacheAt::Redis { host, user, pass } = &self.cache {
-            let (host, user, pass) = (host.clone(), user.clone(), pass.as_str());
+            let (host, user, pass) = (host.clone(), user.clone(), pass.clone());
             config.cache_redis =
-                vec![CacheNode { host: host.clone(), user: user.clone(), pass: pass.into(), ..CacheNode::default() }];
-            config.redis = Some(Redis { host, user, pass: pass.into() });
+                vec![CacheNode { host: host.clone(), user: user.clone(), pass: pass.clone(), ..CacheNode::default() }];
+            config.redis = Some(Redis { host, user, pass });
+        }
+        if matches!(self.store, StoreAt::Mysql(_)) && Role::RPC.contains(&role) {
+            config.database = Database { max_open_conns: POOL, max_idle_conns: POOL, ..Database::default() };
         }
         if Role::RPC.contains(&role) {
             config.etcd = self.etcd(role);
@@ -205,10 +230,10 @@ impl FromStr for StoreAt {
     fn from_str(text: &str) -> Result<Self, BadPlace> {
         match text {
             "sqlite" => Ok(Self::Sqlite),
-            url if url.starts_with("mysql://") => Ok(Self::Mysql(url.to_owned())),
-            other => {
-                Err(BadPlace(format!("`{other}` is no store: write `sqlite` or `mysql://user:pass@host:3306/mall`")))
-            }
+            url => MysqlUrl::parse(url).map(|_| Self::Mysql(url.into())).ok_or_else(|| {
+                // What was written may hold a password, so it is not repeated.
+                BadPlace("this is no store: write `sqlite` or `mysql://user:pass@host:3306/mall`".to_owned())
+            }),
         }
     }
 }
@@ -220,11 +245,11 @@ impl FromStr for CacheAt {
         if text == "embedded" {
             return Ok(Self::Embedded);
         }
-        let refused = || BadPlace(format!("`{text}` is no cache: write `embedded` or `redis://[user:pass@]host:6379`"));
+        let refused = || BadPlace("this is no cache: write `embedded` or `redis://[user:pass@]host:6379`".to_owned());
         let rest = text.strip_prefix("redis://").map(|rest| rest.trim_end_matches('/')).ok_or_else(refused)?;
         let (login, host) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (user, pass) = login.split_once(':').unwrap_or((login, ""));
-        address(host).map(|host| Self::Redis { host, user: user.to_owned(), pass: pass.to_owned() }).ok_or_else(refused)
+        address(host).map(|host| Self::Redis { host, user: user.to_owned(), pass: pass.into() }).ok_or_else(refused)
     }
 }
 
@@ -253,6 +278,66 @@ impl FromStr for RegistryAt {
     }
 }
 
+/// The parts of `mysql://user:pass@host:port/prefix` that may be shown.
+struct MysqlUrl {
+    address: String,
+    prefix: String,
+}
+
+impl MysqlUrl {
+    fn parse(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("mysql://")?;
+        let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let address = if host.contains(':') { address(host)? } else { address(&format!("{host}:3306"))? };
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        prefix.chars().all(allowed).then(|| Self { address, prefix: prefix.to_owned() })
+    }
+}
+
+impl StoreAt {
+    /// host:port of a server.
+    pub fn address(&self) -> Option<String> {
+        match self {
+            Self::Sqlite => None,
+            Self::Mysql(url) => MysqlUrl::parse(url.expose()).map(|url| url.address),
+        }
+    }
+}
+
+impl fmt::Display for StoreAt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite => formatter.write_str("sqlite"),
+            Self::Mysql(url) => match MysqlUrl::parse(url.expose()) {
+                Some(MysqlUrl { address, prefix }) => write!(formatter, "mysql://{address}/{prefix}"),
+                None => formatter.write_str("mysql"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for CacheAt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => formatter.write_str("embedded"),
+            Self::Redis { host, .. } => write!(formatter, "redis://{host}"),
+        }
+    }
+}
+
+impl fmt::Display for RegistryAt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |prefix: &String| if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        match self {
+            Self::Embedded => formatter.write_str("embedded"),
+            Self::Etcd { hosts, prefix } => write!(formatter, "etcd://{}{}", hosts.join(","), place(prefix)),
+            Self::Consul { host, prefix } => write!(formatter, "consul://{host}{}", place(prefix)),
+            Self::Dns { suffix, port } => write!(formatter, "dns:///*{suffix}:{port}"),
+        }
+    }
+}
+
 /// host:port, when it is one.
 fn address(text: &str) -> Option<String> {
     let (host, port) = text.rsplit_once(':')?;
@@ -267,6 +352,7 @@ mod tests {
     fn places_read_as_they_are_documented() {
         assert_eq!("sqlite".parse(), Ok(StoreAt::Sqlite));
         assert!("postgres://x".parse::<StoreAt>().is_err());
+        assert!("mysql://root@/mall".parse::<StoreAt>().is_err());
         let redis = CacheAt::Redis { host: "cache:6379".into(), user: "u".into(), pass: "p:q".into() };
         assert_eq!("redis://u:p:q@cache:6379".parse(), Ok(redis));
         assert!("redis://cache".parse::<CacheAt>().is_err());
@@ -274,6 +360,38 @@ mod tests {
         assert_eq!("etcd://a:1,b:2/shop".parse(), Ok(etcd));
         assert!("consul://a:1,b:2".parse::<RegistryAt>().is_err());
         assert!("etcd://".parse::<RegistryAt>().is_err());
+    }
+
+    #[test]
+    fn places_are_shown_without_their_secrets() {
+        let store: StoreAt = "mysql://shop:hunter2@db:3307/mall".parse().expect("a store");
+        let cache: CacheAt = "redis://:hunter2@cache:6379".parse().expect("a cache");
+        let registry: RegistryAt = "etcd://e:2379/shop".parse().expect("a registry");
+        let shown = format!("{store} {cache} {registry}");
+        assert_eq!(shown, "mysql://db:3307/mall redis://cache:6379 etcd://e:2379/shop");
+        let topology = Topology { store, cache, registry, ..Topology::default() };
+        assert!(!format!("{topology:?}").contains("hunter"));
+        for refused in ["mysql://x:hunter2@db:3307/a/b", "redis://x:hunter2@cache"] {
+            let store = refused.parse::<StoreAt>().map(drop);
+            let cache = refused.parse::<CacheAt>().map(drop);
+            assert!(
+                [store, cache].iter().all(|told| told.as_ref().is_err_and(|bad| !bad.to_string().contains("hunter")))
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_stack_has_names_of_its_own_on_shared_servers() {
+        let topology = || Topology {
+            store: "mysql://root@db:3306".parse().expect("a store"),
+            registry: "etcd://e:2379".parse().expect("a registry"),
+            ..Topology::default()
+        };
+        let names = |topology: &Topology| format!("{} {}", topology.store, topology.registry);
+        assert_eq!(names(&topology().of_stack("default", "default")), "mysql://db:3306/mall etcd://e:2379");
+        let blue = topology().of_stack("blue-2", "default");
+        assert_eq!(names(&blue), "mysql://db:3306/blue_2 etcd://e:2379/blue-2");
+        assert_eq!(blue.clone().of_stack("red", "default"), blue);
     }
 
     #[test]

@@ -35,12 +35,12 @@ impl Instance {
         match self.role {
             Role::Migrate => 0,
             Role::Gateway => 1,
-            Role::UserRpc => 2,
-            Role::OrderRpc => 3,
-            Role::PayRpc => 4,
-            Role::UserApi => 5,
-            Role::OrderApi => 6,
-            Role::PayApi => 7,
+            Role::UserApi => 2,
+            Role::OrderApi => 3,
+            Role::PayApi => 4,
+            Role::UserRpc => 5,
+            Role::OrderRpc => 6,
+            Role::PayRpc => 7,
         }
     }
 }
