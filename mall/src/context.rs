@@ -1,8 +1,9 @@
 //! What every part of a service shares.
 
-use crate::config::ServiceConfig;
+use crate::config::{self, ServiceConfig};
 use crate::discovery::Discovery;
 use crate::fault::Faults;
+use crate::redis::Redis;
 use crate::rpc::{Balancer, Client, Guard, Guards, Place};
 use crate::telemetry::{Meters, Reporter};
 use governance::{Clock, Environment, Observer, Random};
@@ -29,6 +30,7 @@ struct Inner {
     faults: Faults,
     discovery: Arc<dyn Discovery>,
     clients: Mutex<HashMap<String, Client>>,
+    redis: Mutex<Vec<(config::Redis, Redis)>>,
     balancers: Arc<Mutex<Vec<Arc<Balancer>>>>,
     stop: CancellationToken,
 }
@@ -55,6 +57,7 @@ impl ServiceContext {
             faults,
             discovery,
             clients: Mutex::default(),
+            redis: Mutex::default(),
             balancers: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -125,6 +128,17 @@ impl ServiceContext {
         let mut balancers = self.inner.balancers.lock().unwrap_or_else(PoisonError::into_inner);
         balancers.push(Arc::clone(client.balancer()));
         client
+    }
+
+    /// The connection to a Redis server: one per server and process. Must be called within a tokio runtime.
+    pub fn redis(&self, at: &config::Redis) -> Redis {
+        let mut opened = self.inner.redis.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, redis)) = opened.iter().find(|(known, _)| known == at) {
+            return redis.clone();
+        }
+        let redis = Redis::open(at, &self.inner.meters);
+        opened.push((at.clone(), redis.clone()));
+        redis
     }
 
     /// Every balancer of the process, as far as clients were asked for.

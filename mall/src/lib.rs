@@ -18,6 +18,7 @@ pub mod listener;
 mod nearest;
 pub mod order;
 pub mod pay;
+pub mod redis;
 pub mod rpc;
 pub mod seed;
 pub mod serve;

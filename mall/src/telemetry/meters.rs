@@ -170,6 +170,13 @@ impl Meters {
         self.inner.db_seconds.record(elapsed.as_secs_f64(), &conventions);
     }
 
+    /// Durations of another store's operations: under go-zero's `name` in milliseconds, with the edges that SQL has there,
+    /// and under the conventions' in seconds.
+    pub(crate) fn store_durations(&self, name: &'static str) -> (Histogram<f64>, Histogram<f64>) {
+        let milliseconds = self.inner.meter.f64_histogram(name).with_boundaries(SQL_MS.to_vec()).build();
+        (milliseconds, self.inner.db_seconds.clone())
+    }
+
     pub(crate) fn trips(&self) -> &Counter<u64> {
         &self.inner.trips
     }

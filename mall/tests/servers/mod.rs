@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub mod redis;
+
 use libtest_mimic::{Arguments, Trial};
 use std::future::Future;
 
