@@ -89,11 +89,14 @@ pub enum Verb {
     Supervise(Stack),
 }
 
+/// The stack that is meant when none is named.
+pub const DEFAULT_STACK: &str = "default";
+
 /// Which stack.
 #[derive(Debug, Clone, Args)]
 pub struct Stack {
     /// Name of the stack.
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_STACK)]
     pub stack: String,
 }
 
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_not_accepted() {
-        for line in ["mallctl up --policy hardened", "mallctl up --store sqlite", "mallctl scale pay=4"] {
+        for line in ["mallctl up --policy hardened", "mallctl scale pay=4"] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use mall::config::{CacheNode, Consul, Database, Etcd, Redis, Role, RpcClient, Secret, ServiceConfig};
+use mall::store::DataSources;
 use serde::{Deserialize, Serialize};
 
 /// Replicas of an RPC service unless told: three, because P2C with two ignores health.
@@ -301,6 +303,17 @@ impl StoreAt {
         match self {
             Self::Sqlite => None,
             Self::Mysql(url) => MysqlUrl::parse(url.expose()).map(|url| url.address),
+        }
+    }
+
+    /// The database of every service; files lie in `folder`.
+    pub fn sources(&self, folder: &Path) -> DataSources {
+        match self {
+            Self::Sqlite => DataSources::in_folder(folder),
+            Self::Mysql(url) => {
+                let of = |service: &str| format!("{}_{service}", url.expose());
+                DataSources { user: of("user"), order: of("order"), pay: of("pay") }
+            }
         }
     }
 }

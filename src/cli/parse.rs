@@ -2,6 +2,10 @@
 
 use super::stack::Awaited;
 use crate::duration;
+use crate::topology::Apis;
+
+/// Ports of user-api, order-api and pay-api.
+pub type ApiPorts = [u16; 3];
 
 pub fn replicas(text: &str) -> Result<(String, u32), String> {
     let refuse = || format!("'{text}' is no replica count; write order=3");
@@ -16,6 +20,38 @@ pub fn replicas(text: &str) -> Result<(String, u32), String> {
         return Err(format!("'{text}': a service has 1 to 16 replicas"));
     }
     Ok((service, count))
+}
+
+pub fn apis(text: &str) -> Result<Apis, String> {
+    match text {
+        "1" => Ok(Apis::One),
+        "3" => Ok(Apis::Three),
+        _ => Err(format!("'{text}': 1 is one gateway, 3 are user-api, order-api and pay-api behind a proxy")),
+    }
+}
+
+pub fn api_ports(text: &str) -> Result<ApiPorts, String> {
+    let refuse =
+        || format!("'{text}' is not three ports; write those of user-api, order-api and pay-api: 8801,8802,8803");
+    let ports: Vec<u16> = text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| refuse())?;
+    let ports = ApiPorts::try_from(ports).map_err(|_| refuse())?;
+    let [user, order, pay] = ports;
+    let twice = |a: u16, b: u16| a != 0 && a == b;
+    if twice(user, order) || twice(user, pay) || twice(order, pay) {
+        return Err(format!("'{text}' names a port twice"));
+    }
+    Ok(ports)
+}
+
+pub fn host_port(text: &str) -> Result<String, String> {
+    let is_address = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|p| p > 0)
+    });
+    if is_address {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("'{text}' is no address; write HOST:PORT without a scheme"))
+    }
 }
 
 pub fn awaited(text: &str) -> Result<Awaited, String> {
@@ -58,6 +94,18 @@ mod tests {
         for text in ["order", "order=0", "order=17", "gateway=2", "order=x"] {
             assert!(replicas(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn three_apis_have_three_ports_and_a_proxy_an_address() {
+        assert_eq!(apis("3"), Ok(Apis::Three));
+        assert!(apis("2").is_err());
+        assert_eq!(api_ports("8801,0,0"), Ok([8801, 0, 0]));
+        for text in ["8801", "1,2,3,4", "1,1,2", "a,b,c", "70000,1,2"] {
+            assert!(api_ports(text).is_err(), "{text}");
+        }
+        assert_eq!(host_port("shop.example:80"), Ok("shop.example:80".to_owned()));
+        assert!(host_port("http://shop:80").is_err() && host_port("shop").is_err() && host_port(":80").is_err());
     }
 
     #[test]

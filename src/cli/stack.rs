@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parse::{awaited, replicas, size};
+use super::parse::{ApiPorts, api_ports, apis, awaited, host_port, replicas, size};
 use super::{Ports, Stack};
 use crate::duration;
+use crate::topology::{Apis, CacheAt, RegistryAt, StoreAt};
 
 /// `mallctl up`
 #[derive(Debug, Args)]
@@ -29,6 +30,24 @@ pub struct Up {
     pub gateway_port: u16,
     #[command(flatten)]
     pub ports: Ports,
+    /// Databases: `sqlite`, or `mysql://user:pass@host:port[/prefix]`, which MariaDB answers as well.
+    #[arg(long, value_name = "WHERE", default_value = "sqlite", env = "MALL_STORE", hide_env_values = true)]
+    pub store: StoreAt,
+    /// Cache, rate limits and order events: `embedded`, or `redis://[user:pass@]host:port`.
+    #[arg(long, value_name = "WHERE", default_value = "embedded", env = "MALL_CACHE", hide_env_values = true)]
+    pub cache: CacheAt,
+    /// How services find each other: `embedded`, `etcd://host:port[,host:port…][/prefix]` or `consul://host:port[/prefix]`.
+    #[arg(long, value_name = "WHERE", default_value = "embedded", env = "MALL_REGISTRY")]
+    pub registry: RegistryAt,
+    /// What answers HTTP: one gateway, or user-api, order-api and pay-api behind a proxy.
+    #[arg(long, value_name = "1|3", default_value = "1", value_parser = apis)]
+    pub apis: Apis,
+    /// HTTP ports of user-api, order-api and pay-api; 0 lets the system choose.
+    #[arg(long, value_name = "A,B,C", default_value = "0,0,0", value_parser = api_ports)]
+    pub api_ports: ApiPorts,
+    /// The proxy that joins the three APIs; you run it, `up` waits for it and sends load to it.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
+    pub edge: Option<String>,
     /// Replicas of the RPC services, such as `order=3,pay=5`.
     #[arg(long, value_name = "SVC=N,…", value_delimiter = ',', value_parser = replicas)]
     pub replicas: Vec<(String, u32)>,
@@ -164,11 +183,14 @@ pub enum Picture {
 /// `mallctl serve`
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// `gateway`, `user-rpc`, `order-rpc`, `pay-rpc` or `migrate`.
+    /// `gateway`, `user-api`, `order-api`, `pay-api`, `user-rpc`, `order-rpc`, `pay-rpc` or `migrate`.
     pub role: String,
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Only say whether the configuration is right: `ok`, or every mistake in it.
+    #[arg(long)]
+    pub check: bool,
     /// End when standard input closes: the parent has gone.
     #[arg(long)]
     pub with_parent: bool,

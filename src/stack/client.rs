@@ -11,6 +11,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::auth::Bearer;
 use super::state::{StackFile, StateFolder};
+use crate::cli::DEFAULT_STACK;
 use crate::exit::{Exit, Failure};
 
 /// How long a stack on this machine may take to accept a connection.
@@ -42,7 +43,7 @@ pub fn running(stack: &str) -> Result<(StateFolder, StackFile), Failure> {
 
 /// The failure of every verb that needs a stack and finds none.
 pub fn not_running(stack: &str) -> Failure {
-    let flag = if stack == "default" { String::new() } else { format!(" --stack {stack}") };
+    let flag = if stack == DEFAULT_STACK { String::new() } else { format!(" --stack {stack}") };
     Failure::new(Exit::NotRunning, format!("stack '{stack}' is not running"))
         .mend(format!("start it with `mallctl up{flag}`, or a collector alone with `mallctl collect{flag}`"))
 }

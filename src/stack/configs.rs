@@ -7,63 +7,61 @@ use mall::store::DataSources;
 use rand::distr::{Alphanumeric, SampleString};
 
 use super::instance::Instance;
-use super::order::{Order, Shop};
-use super::state::{Addresses, StateFolder, write_private};
+use super::order::Shop;
+use super::shared::Shared;
+use super::state::write_private;
 use crate::exit::Failure;
 
 /// Governance policy of every service.
 pub const POLICY: &str = "go-zero";
-
-/// Replicas of an RPC service unless told: three, because P2C with two ignores health.
-pub const DEFAULT_REPLICAS: u32 = 3;
-
-/// Every replica that an order asks for.
-pub fn instances(shop: &Shop) -> Vec<Instance> {
-    let rpc = Role::RPC.into_iter().flat_map(|role| {
-        let count = shop.replicas.get(role.name()).copied().unwrap_or(DEFAULT_REPLICAS);
-        (1..=count).map(move |replica| Instance { role, replica })
-    });
-    std::iter::once(Instance { role: Role::Gateway, replica: 1 }).chain(rpc).collect()
-}
-
-/// Data source name of every service with a database.
-pub fn data_sources(folder: &StateFolder) -> DataSources {
-    DataSources::in_folder(&folder.data())
-}
 
 /// A secret that nobody can guess: 32 letters and digits from the system's generator.
 pub fn random_secret() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }
 
+/// Begins the keys of a stack in a Redis that it may share. It belongs to the data: new data never meets what a cache
+/// remembers of old data.
+pub fn namespace(stack: &str, data_id: &str) -> String {
+    let short: String = data_id.chars().take(8).collect();
+    format!("{stack}-{short}")
+}
+
 /// Writes the configuration of a role; answers the file.
 pub struct Writer<'a> {
-    folder: &'a StateFolder,
-    order: &'a Order,
-    addresses: Addresses,
-    token: Secret,
+    shared: &'a Shared,
+    shop: &'a Shop,
+    sources: DataSources,
     access_secret: Secret,
 }
 
 impl<'a> Writer<'a> {
     /// A writer for one start of a stack; access tokens of earlier starts are not valid any more.
-    pub fn new(folder: &'a StateFolder, order: &'a Order, addresses: Addresses, token: Secret) -> Self {
-        Self { folder, order, addresses, token, access_secret: Secret::new(random_secret()) }
+    pub fn new(shared: &'a Shared, shop: &'a Shop) -> Self {
+        let sources = shop.topology.store.sources(&shared.folder.data());
+        Self { shared, shop, sources, access_secret: Secret::new(random_secret()) }
     }
 
-    /// Configuration of a replica.
-    pub fn replica(&self, instance: Instance, gateway_port: u16) -> Result<PathBuf, Failure> {
-        let mut config = self.base(instance.role);
+    /// The databases of the shop.
+    pub const fn sources(&self) -> &DataSources {
+        &self.sources
+    }
+
+    /// Configuration of a replica that works on the data called `data_id`.
+    pub fn replica(&self, instance: Instance, data_id: &str) -> Result<PathBuf, Failure> {
+        let role = instance.role;
+        let mut config = self.base(role);
         config.mall.instance = instance.to_string();
-        if instance.role == Role::Gateway {
-            config.port = gateway_port;
+        config.mall.namespace = namespace(self.shared.folder.stack(), data_id);
+        if role.is_http() {
+            config.port = self.shop.http_port(role);
+            // One secret for all of them: a token of user-api is good at order-api.
             config.auth.access_secret = self.access_secret.clone();
         }
-        let sources = data_sources(self.folder);
-        config.data_source = match instance.role {
-            Role::UserRpc => sources.user,
-            Role::OrderRpc => sources.order,
-            Role::PayRpc => sources.pay,
+        config.data_source = match role {
+            Role::UserRpc => self.sources.user.clone(),
+            Role::OrderRpc => self.sources.order.clone(),
+            Role::PayRpc => self.sources.pay.clone(),
             _ => String::new(),
         }
         .into();
@@ -73,23 +71,24 @@ impl<'a> Writer<'a> {
     /// Configuration of the one process that migrates and seeds.
     pub fn migrate(&self) -> Result<PathBuf, Failure> {
         let mut config = self.base(Role::Migrate);
-        config.data_source = data_sources(self.folder).order.into();
+        config.data_source = self.sources.order.clone().into();
         self.write(&config, Role::Migrate.name())
     }
 
     fn base(&self, role: Role) -> ServiceConfig {
-        let mut config = ServiceConfig::new(role.name());
-        config.telemetry.endpoint.clone_from(&self.addresses.otlp_grpc);
-        config.mall.control.endpoint.clone_from(&self.addresses.console);
-        config.mall.control.token = self.token.clone();
+        let addresses = self.shared.addresses.borrow();
+        let mut config = self.shop.topology.configure(role);
+        config.telemetry.endpoint.clone_from(&addresses.otlp_grpc);
+        config.mall.control.endpoint.clone_from(&addresses.console);
+        config.mall.control.token = self.shared.token.clone();
         POLICY.clone_into(&mut config.mall.policy);
-        config.mall.seed = self.order.seed;
+        config.mall.seed = self.shared.order.seed;
         "plain".clone_into(&mut config.log.encoding);
         config
     }
 
     fn write(&self, config: &ServiceConfig, stem: &str) -> Result<PathBuf, Failure> {
-        let path = self.folder.config().join(format!("{stem}.json"));
+        let path = self.shared.folder.config().join(format!("{stem}.json"));
         let text = serde_json::to_vec_pretty(config)
             .map_err(|error| Failure::runtime(format!("cannot write {}", path.display())).because(error))?;
         write_private(&path, &text)?;
@@ -102,12 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_replicas_of_each_service_unless_told() {
-        let shop = Shop { gateway_port: 0, replicas: [("pay-rpc".to_owned(), 5)].into() };
-        let names: Vec<String> = instances(&shop).iter().map(ToString::to_string).collect();
-        assert_eq!(names.len(), 12);
-        assert_eq!(names.first().map(String::as_str), Some("gateway/1"));
-        assert_eq!(names.last().map(String::as_str), Some("pay-rpc/5"));
+    fn a_namespace_is_of_one_stack_and_one_set_of_data() {
+        let id = "0195b0c2-77aa-7000-8000-000000000000";
+        assert_eq!(namespace("blue", id), "blue-0195b0c2");
+        assert_ne!(namespace("blue", id), namespace("blue", "deadbeef-77aa-7000-8000-000000000000"));
     }
 
     #[test]

@@ -11,13 +11,26 @@ use super::configs::Writer;
 use super::order::{LoadOrder, Report};
 use super::shared::Shared;
 use super::spawn::{describe, spawn};
+use super::state::Data;
 use crate::exit::{Exit, Failure};
 
 /// How long a migration may take.
 const MIGRATE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Migrates and seeds the databases; a failure quotes the last words.
-pub async fn migrate(shared: &Arc<Shared>, writer: &Writer<'_>) -> Result<(), Failure> {
+/// Migrates and seeds the databases; answers the identity of the data. A failure quotes the last words.
+pub async fn migrate(shared: &Arc<Shared>, writer: &Writer<'_>) -> Result<String, Failure> {
+    let known = shared.data();
+    let found = mall::store::data_id(writer.sources()).await.ok();
+    run_migration(shared, writer).await?;
+    let id = mall::store::data_id(writer.sources())
+        .await
+        .map_err(|error| Failure::runtime("the databases were prepared and cannot be read").because(error))?;
+    let was_ours = known.is_some_and(|data| data.id == id && data.made_here);
+    shared.set_data(Data { id: id.clone(), made_here: was_ours || found.is_none() });
+    Ok(id)
+}
+
+async fn run_migration(shared: &Arc<Shared>, writer: &Writer<'_>) -> Result<(), Failure> {
     let config = writer.migrate()?;
     let log = shared.folder.logs().join("migrate.log");
     let last_line = Arc::new(std::sync::Mutex::new(String::new()));

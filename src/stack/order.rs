@@ -1,16 +1,18 @@
 //! What `up` and `collect` order from the supervisor, and what it reports back: JSON lines over its standard input and
 //! output. The first line in is the order; after it the pipe only says that the parent lives.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use mall::config::Role;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::instance::Instance;
 use super::state::Addresses;
 use crate::exit::{Exit, Failure};
+use crate::topology::Topology;
 
 /// Everything that a supervisor needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,10 +40,34 @@ pub struct Order {
 /// The shop's part of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shop {
-    /// HTTP port of the gateway; 0 takes a free one.
+    /// What it consists of.
+    pub topology: Topology,
+    /// HTTP port of the gateway, where there is one; 0 takes a free one.
     pub gateway_port: u16,
-    /// Replicas by role.
-    pub replicas: BTreeMap<String, u32>,
+    /// HTTP ports of user-api, order-api and pay-api, where they stand in for the gateway; 0 takes a free one.
+    pub api_ports: [u16; 3],
+    /// host:port of the proxy that joins the three APIs; somebody else runs it.
+    pub edge: Option<String>,
+}
+
+impl Shop {
+    /// Every replica.
+    pub fn instances(&self) -> Vec<Instance> {
+        let roles = self.topology.roles().into_iter();
+        roles.flat_map(|(role, count)| (1..=count).map(move |replica| Instance { role, replica })).collect()
+    }
+
+    /// HTTP port of a role; 0 for roles that do not answer HTTP.
+    pub fn http_port(&self, role: Role) -> u16 {
+        let [user, order, pay] = self.api_ports;
+        match role {
+            Role::Gateway => self.gateway_port,
+            Role::UserApi => user,
+            Role::OrderApi => order,
+            Role::PayApi => pay,
+            Role::UserRpc | Role::OrderRpc | Role::PayRpc | Role::Migrate => 0,
+        }
+    }
 }
 
 /// A load that the supervisor starts.
@@ -126,6 +152,23 @@ pub fn receive() -> Result<(Order, watch::Receiver<bool>), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::Apis;
+
+    #[test]
+    fn three_replicas_of_each_service_unless_told() {
+        let mut shop = Shop { topology: Topology::default(), gateway_port: 8888, api_ports: [1, 2, 3], edge: None };
+        shop.topology.replicas = [("pay-rpc".to_owned(), 5)].into();
+        let names = |shop: &Shop| -> Vec<String> { shop.instances().iter().map(ToString::to_string).collect() };
+        assert_eq!(names(&shop).len(), 12);
+        assert_eq!(names(&shop).first().map(String::as_str), Some("gateway/1"));
+        assert_eq!(names(&shop).last().map(String::as_str), Some("pay-rpc/5"));
+        shop.topology.apis = Apis::Three;
+        assert_eq!(
+            names(&shop).get(..3).map(<[String]>::to_vec),
+            Some(["user-api/1", "order-api/1", "pay-api/1"].map(String::from).to_vec())
+        );
+        assert_eq!([Role::OrderApi, Role::Gateway, Role::PayRpc].map(|role| shop.http_port(role)), [2, 8888, 0]);
+    }
 
     #[test]
     fn reports_are_one_line_each() {

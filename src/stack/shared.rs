@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::edge::Edge;
 use super::faults::Faults;
 use super::instance::Instance;
 use super::order::Order;
@@ -18,7 +19,7 @@ use super::presence::Presence;
 use super::process::Mark;
 use super::registry::Registry;
 use super::replica::RestartRequest;
-use super::state::{Addresses, StateFolder};
+use super::state::{Addresses, Data, StateFolder};
 
 /// The supervisor's state.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ pub struct Shared {
     pub faults: Faults,
     /// Who wants the stack.
     pub presence: Presence,
+    /// The proxy in front of the APIs.
+    pub edge: Edge,
+    /// The data that the shop works on, once known.
+    pub data: Mutex<Option<Data>>,
     /// The collector's state, for events and alerts.
     pub hub: Arc<Hub>,
     /// Where the stack listens.
@@ -57,6 +62,16 @@ impl Shared {
     /// When each replica's process was spawned.
     pub fn spawn_times(&self) -> MutexGuard<'_, BTreeMap<Instance, Instant>> {
         self.spawn_times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The data that the shop works on, once known.
+    pub fn data(&self) -> Option<Data> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the data that the shop works on.
+    pub fn set_data(&self, data: Data) {
+        *self.data.lock().unwrap_or_else(PoisonError::into_inner) = Some(data);
     }
 
     /// Adds a line to what is told about stopping.

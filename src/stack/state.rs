@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::Mark;
 use crate::exit::{Exit, Failure};
+use crate::topology::Topology;
 
 /// Version of `stack.json`.
 pub const SCHEMA: u32 = 1;
@@ -245,6 +246,12 @@ pub struct StackFile {
     pub addresses: Addresses,
     /// Where the shop's databases are; `verify` reads them, stack up or down.
     pub data_sources: Option<DataSources>,
+    /// The data behind them, once it was migrated.
+    #[serde(default)]
+    pub data: Option<Data>,
+    /// Which servers the shop stands on.
+    #[serde(default)]
+    pub places: Option<Topology>,
     /// Secret of the two control protocols.
     pub token: String,
     /// Governance policy.
@@ -255,6 +262,15 @@ pub struct StackFile {
     pub topology: BTreeMap<String, u32>,
     /// The processes, last time one changed.
     pub replicas: Vec<ReplicaMark>,
+}
+
+/// The data that a shop works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    /// Its identity, made when it was seeded.
+    pub id: String,
+    /// Whether this stack made it; data that was found on a server is not this stack's to remove.
+    pub made_here: bool,
 }
 
 /// Where a stack listens, `host:port`; empty where it does not.
@@ -329,6 +345,8 @@ mod tests {
             ready_ms: None,
             addresses: Addresses::default(),
             data_sources: Some(DataSources::in_folder(Path::new("/data"))),
+            data: Some(Data { id: "d".into(), made_here: true }),
+            places: Some(Topology::default()),
             token: "secret".into(),
             policy: "go-zero".into(),
             seed: 7,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use mall::config::Role;
-use mall_api::control::{Addresses, RegisterRequest, StatusReply};
+use mall_api::control::{Addresses, Places, RegisterRequest, StatusReply};
 use tokio::time::Instant;
 
 use super::configs::POLICY;
 use super::presence::Mode;
 use super::process::{Mark, Usage};
 use super::shared::Shared;
+use crate::topology::Topology;
 
 impl Shared {
     /// The stack as it is now. What the processes use is read from `/proc` off the runtime.
@@ -29,7 +30,7 @@ impl Shared {
         let addresses = self.addresses.borrow().clone();
         StatusReply {
             stack: self.folder.stack().to_owned(),
-            ready: ready_ms.is_some() && self.board.all_ready() && !self.stop.is_cancelled(),
+            ready: self.is_ready(ready_ms),
             ready_ms: ready_ms.unwrap_or(0),
             addresses: Some(Addresses {
                 gateway: addresses.gateway,
@@ -44,7 +45,22 @@ impl Shared {
             mode: mode.to_owned(),
             grace_left_ms,
             started_unix_ns: self.order.started_unix_ns,
-            phase: if self.stop.is_cancelled() { "stopping" } else { phase }.to_owned(),
+            phase: self.phase(phase),
+            places: self.order.shop.as_ref().map(|shop| places(&shop.topology)),
+        }
+    }
+
+    fn is_ready(&self, ready_ms: Option<u64>) -> bool {
+        ready_ms.is_some() && self.board.all_ready() && self.edge.is_open() && !self.stop.is_cancelled()
+    }
+
+    fn phase(&self, phase: &str) -> String {
+        match self.edge.address() {
+            _ if self.stop.is_cancelled() => "stopping".to_owned(),
+            Some(edge) if self.board.all_ready() && !self.edge.is_open() => {
+                format!("waiting for the proxy at {edge} to answer /readyz")
+            }
+            _ => phase.to_owned(),
         }
     }
 
@@ -65,4 +81,9 @@ impl Shared {
             self.deliver_to_newcomer(known);
         }
     }
+}
+
+fn places(topology: &Topology) -> Places {
+    let Topology { store, cache, registry, .. } = topology;
+    Places { store: store.to_string(), cache: cache.to_string(), registry: registry.to_string() }
 }

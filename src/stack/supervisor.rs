@@ -1,8 +1,9 @@
 //! The supervisor: one process that holds the lock, runs the collector, starts the shop in order, keeps it running, and
 //! stops it in order.
 //!
-//! Order of starting: lock, ports, collector and control, migration, all replicas at once. Order of stopping: load,
-//! gateway, RPC services, collector last, so that the last spans of every process still arrive.
+//! Order of starting: lock, ports, collector and control, migration, all replicas at once, the proxy that somebody else
+//! runs. Order of stopping: load, what answers HTTP, RPC services, collector last, so that the last spans of every process
+//! still arrive.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::board::Board;
-use super::configs::{self, POLICY, Writer, data_sources, random_secret};
+use super::configs::{POLICY, Writer, random_secret};
 use super::control::ControlService;
+use super::edge::Edge;
 use super::faults::Faults;
 use super::instance::Instance;
 use super::jobs::{migrate, run_load};
@@ -34,8 +36,9 @@ use super::registry::Registry;
 use super::replica::Replica;
 use super::rules;
 use super::shared::{Shared, unix_ns};
-use super::state::{self, Addresses, Lock, StackFile, StateFolder};
+use super::state::{self, Addresses, Data, Lock, StackFile, StateFolder};
 use crate::exit::{Exit, Failure};
+use crate::topology::Apis;
 
 /// Byte budget of the trace store.
 const STORE_BYTES: usize = 192 << 20;
@@ -119,22 +122,26 @@ impl Running {
 
     async fn run_shop(&mut self, shop: &Shop, requests: Requests, started: Instant) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
-        let addresses = shared.addresses.borrow().clone();
-        let writer = Writer::new(&shared.folder, &shared.order, addresses, shared.token.clone());
+        let writer = Writer::new(&shared, shop);
         shared.board.set_phase("migrating");
-        tokio::select! {
+        let data_id = tokio::select! {
             migrated = migrate(&shared, &writer) => migrated?,
             () = shared.stop.cancelled() => return Ok(()),
-        }
+        };
         shared.board.set_phase("starting");
         for (instance, restarts) in requests {
-            let config = writer.replica(instance, shop.gateway_port)?;
+            let config = writer.replica(instance, &data_id)?;
             let stop = CancellationToken::new();
             let replica = Replica { instance, config, restarts, stop: stop.clone() };
             self.replicas.push((instance, stop, tokio::spawn(replica.run(Arc::clone(&shared)))));
         }
         tokio::select! {
             () = all_ready(&shared.board) => {}
+            () = shared.stop.cancelled() => return Ok(()),
+        }
+        self.background(Arc::clone(&shared).watch_edge());
+        tokio::select! {
+            () = shared.edge.opened() => {}
             () = shared.stop.cancelled() => return Ok(()),
         }
         self.ready(started);
@@ -172,7 +179,7 @@ impl Running {
             let _ = task.await;
             shared.say_farewell("load stopped");
         }
-        for role in [&[Role::Gateway][..], &Role::RPC[..]] {
+        for role in [&[Role::Gateway][..], &Role::API[..], &Role::RPC[..]] {
             let (now, later): (Vec<_>, Vec<_>) =
                 self.replicas.drain(..).partition(|(instance, ..)| role.contains(&instance.role));
             self.replicas = later;
@@ -207,18 +214,21 @@ impl Shared {
         for instance in self.board.instances() {
             *topology.entry(instance.role.name().to_owned()).or_insert(0) += 1;
         }
-        let shop = self.order.shop.is_some();
+        let shop = self.order.shop.as_ref();
+        let places = shop.map(|shop| shop.topology.clone());
         self.folder.write(&StackFile {
             schema: state::SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stack: self.folder.stack().to_owned(),
-            shop,
+            shop: shop.is_some(),
             boot_id: process::boot_id(),
             supervisor: self.own.unwrap_or(Mark { pid: std::process::id(), start_ticks: 0 }),
             started_unix_ns: self.order.started_unix_ns,
             ready_ms,
             addresses: self.addresses.borrow().clone(),
-            data_sources: shop.then(|| data_sources(&self.folder)),
+            data_sources: places.as_ref().map(|topology| topology.store.sources(&self.folder.data())),
+            data: self.data(),
+            places,
             token: self.token.expose().to_owned(),
             policy: POLICY.to_owned(),
             seed: self.order.seed,
@@ -245,7 +255,15 @@ fn check_ports(order: &Order) -> Result<(), Failure> {
         Wanted { purpose: "console", flag: "--console-port", port: order.console },
     ];
     if let Some(shop) = &order.shop {
-        wanted.insert(0, Wanted { purpose: "gateway", flag: "--gateway-port", port: shop.gateway_port });
+        match shop.topology.apis {
+            Apis::One => {
+                wanted.insert(0, Wanted { purpose: "gateway", flag: "--gateway-port", port: shop.gateway_port });
+            }
+            Apis::Three => {
+                let apis = ["user-api", "order-api", "pay-api"].into_iter().zip(shop.api_ports);
+                wanted.extend(apis.map(|(purpose, port)| Wanted { purpose, flag: "--api-ports", port }));
+            }
+        }
     }
     ports::check(order.bind, &wanted)
 }
@@ -275,7 +293,7 @@ async fn bind(folder: &StateFolder, order: &Order, token: &str) -> Result<Collec
 }
 
 fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) -> (Arc<Shared>, Requests) {
-    let instances = order.shop.as_ref().map(configs::instances).unwrap_or_default();
+    let instances = order.shop.as_ref().map(Shop::instances).unwrap_or_default();
     let (senders, requests): (BTreeMap<_, _>, Requests) = instances
         .iter()
         .map(|instance| {
@@ -291,6 +309,7 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
         otlp_http: text(here.otlp_http),
         console: text(here.console),
     };
+    let known: Option<Data> = folder.read().ok().flatten().and_then(|file| file.data);
     let shared = Shared {
         folder,
         token: Secret::new(token),
@@ -299,6 +318,8 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
         registry: Registry::new(),
         faults: Faults::default(),
         presence: Presence::new(order.detached, presence::GRACE),
+        edge: Edge::new(order.shop.as_ref().and_then(|shop| shop.edge.clone())),
+        data: std::sync::Mutex::new(known),
         hub: collector.hub(),
         addresses: watch::Sender::new(addresses),
         stop: CancellationToken::new(),

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
 
 /// How long a service whose parent has gone may take to end.
 const ORPHAN_LIMIT: Duration = Duration::from_millis(500);
@@ -17,6 +18,10 @@ const ORPHAN_LIMIT: Duration = Duration::from_millis(500);
 pub async fn run(args: cli::Serve) -> Outcome {
     let role: Role = args.role.parse().map_err(|error: UnknownRole| Failure::usage(error.to_string()))?;
     let config = ServiceConfig::load(&args.config).map_err(|error| Failure::usage(error.to_string()))?;
+    if args.check {
+        output::line("ok");
+        return Ok(Exit::Ok);
+    }
     let stop = CancellationToken::new();
     if args.with_parent {
         end_with_parent(stop.clone());

@@ -64,14 +64,10 @@ impl Session {
         let Ok(ready) = ready else {
             let client = self.client().await?;
             let reply = client.control().status(StatusRequest {}).await.map_err(|s| failure(&s))?.into_inner();
-            let late: Vec<String> = reply
-                .processes
-                .iter()
-                .filter(|process| process.state != "ready")
-                .map(|process| {
-                    format!("{}/{} is {}: {}", process.role, process.replica, process.state, process.last_log)
-                })
-                .collect();
+            let late = reply.processes.iter().filter(|process| process.state != "ready").map(|process| {
+                format!("{}/{} is {}: {}", process.role, process.replica, process.state, process.last_log)
+            });
+            let late: Vec<String> = std::iter::once(reply.phase.clone()).chain(late).collect();
             down::stop(&self.folder).await?;
             return Err(Failure::new(Exit::NotReady, format!("not ready within {READY_LIMIT:?}, so it was stopped"))
                 .because(late.join("; "))

@@ -1,7 +1,7 @@
 //! `mallctl status`: what runs, where, and what it uses.
 
 use collector_api::console::{Alert, AlertState, AlertsRequest};
-use mall_api::control::{Process, StatusReply, StatusRequest};
+use mall_api::control::{Places, Process, StatusReply, StatusRequest};
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -66,6 +66,9 @@ pub fn document(status: &StatusReply, alerts: &[Alert]) -> Value {
             "otlp_http": addresses.otlp_http,
             "console": addresses.console,
         },
+        "places": status.places.as_ref().map(|places| json!({
+            "store": places.store, "cache": places.cache, "registry": places.registry,
+        })),
         "processes": status.processes.iter().map(process_document).collect::<Vec<_>>(),
         "faults": status.faults.iter().map(super::fault::document).collect::<Vec<_>>(),
         "alerts": alerts.iter().filter(|alert| alert.state() != AlertState::Inactive)
@@ -100,6 +103,10 @@ pub fn text(status: &StatusReply, alerts: &[Alert]) -> String {
             "gateway {gateway}   OTLP/gRPC {}   OTLP/HTTP {}   console {}",
             addresses.otlp_grpc, addresses.otlp_http, addresses.console
         ));
+    }
+    if let Some(places) = &status.places {
+        let Places { store, cache, registry } = places;
+        lines.push(format!("store {store}   cache {cache}   registry {registry}"));
     }
     lines.push(String::new());
     lines.push(process_table(&status.processes).render());

@@ -11,10 +11,11 @@ use super::session::Session;
 use crate::cli::{self, Ports};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
-use crate::stack::configs::instances;
 use crate::stack::order::{LoadOrder, Order, Shop};
+use crate::stack::servers;
 use crate::stack::shared::unix_ns;
 use crate::stack::state::StateFolder;
+use crate::topology::{Apis, Topology};
 use tui::Launch;
 
 /// Ports that are taken unless told otherwise; `--isolated` leaves them to the system.
@@ -25,7 +26,9 @@ pub async fn run(args: cli::Up, json: bool) -> Outcome {
     let folder = StateFolder::of(&args.stack.stack)?;
     let load = args.load.as_deref().map(|word| load_order(word, &folder)).transpose()?;
     let has_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-    let order = order(&args, load.clone());
+    let shop = shop(&args)?;
+    servers::check(&shop.topology).await?;
+    let order = order(&args, shop, load.clone());
     if args.detach {
         return Session::start(folder, &order).await?.detach(json).await;
     }
@@ -43,17 +46,42 @@ pub async fn run(args: cli::Up, json: bool) -> Outcome {
     }
 }
 
-fn order(args: &cli::Up, load: Option<LoadOrder>) -> Order {
+fn shop(args: &cli::Up) -> Result<Shop, Failure> {
+    match (args.apis, &args.edge) {
+        (Apis::Three, None) => {
+            return Err(Failure::usage("three APIs need a proxy that joins them").mend(
+                "start one that knows their ports and name both: --apis 3 --api-ports 8801,8802,8803 --edge HOST:PORT; \
+                 `deploy/local/run` does it with nginx",
+            ));
+        }
+        (Apis::One, Some(_)) => {
+            return Err(Failure::usage("--edge names the proxy in front of three APIs").mend("add --apis 3"));
+        }
+        _ => {}
+    }
+    let topology = Topology {
+        replicas: args.replicas.iter().cloned().collect(),
+        apis: args.apis,
+        store: args.store.clone(),
+        cache: args.cache.clone(),
+        registry: args.registry.clone(),
+    };
+    Ok(Shop {
+        topology: topology.of_stack(&args.stack.stack, cli::DEFAULT_STACK),
+        gateway_port: isolated(args.gateway_port, GATEWAY, args.ports.isolated),
+        api_ports: args.api_ports,
+        edge: args.edge.clone(),
+    })
+}
+
+fn order(args: &cli::Up, shop: Shop, load: Option<LoadOrder>) -> Order {
     let [otlp_grpc, otlp_http, console] = ports(&args.ports);
     Order {
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
         otlp_grpc,
         otlp_http,
         console,
-        shop: Some(Shop {
-            gateway_port: isolated(args.gateway_port, GATEWAY, args.ports.isolated),
-            replicas: args.replicas.iter().cloned().collect(),
-        }),
+        shop: Some(shop),
         seed: args.seed,
         detached: args.detach,
         load,
@@ -91,7 +119,7 @@ fn load_order(word: &str, folder: &StateFolder) -> Result<LoadOrder, Failure> {
 }
 
 fn announce(folder: &StateFolder, order: &Order) {
-    let processes = order.shop.as_ref().map_or(0, |shop| instances(shop).len()) + 1;
+    let processes = order.shop.as_ref().map_or(0, |shop| shop.instances().len()) + 1;
     output::progress(&format!(
         "mallctl {}: {processes} processes, state in {}; Ctrl-C or `mallctl down` stops them",
         env!("CARGO_PKG_VERSION"),
