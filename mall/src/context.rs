@@ -3,19 +3,23 @@
 use crate::config::{self, ServiceConfig};
 use crate::discovery::Discovery;
 use crate::fault::Faults;
+use crate::gateway::Connections;
 use crate::redis::Redis;
 use crate::rpc::{Balancer, Client, Guard, Guards, Place};
+use crate::shed::Shedders;
 use crate::telemetry::{Meters, Reporter};
 use governance::{Clock, Environment, Observer, Random};
+use mall_api::control::LimiterState;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Timeout of a call to another service, unless the caller's own deadline is nearer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What every part of a service shares: configuration, clock, chance, breakers, meters, faults, discovery. Cheap to clone.
+/// What every part of a service shares: configuration, clock, chance, breakers, shedders, meters, faults, discovery. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct ServiceContext {
     inner: Arc<Inner>,
@@ -26,11 +30,13 @@ struct Inner {
     environment: Environment,
     reporter: Arc<Reporter>,
     guards: Guards,
+    shedders: Shedders,
     meters: Meters,
     faults: Faults,
     discovery: Arc<dyn Discovery>,
     clients: Mutex<HashMap<String, Client>>,
     redis: Mutex<Vec<(config::Redis, Redis)>>,
+    connections: OnceLock<Connections>,
     balancers: Arc<Mutex<Vec<Arc<Balancer>>>>,
     stop: CancellationToken,
 }
@@ -47,17 +53,21 @@ impl ServiceContext {
         let environment = Environment::new(seed, Arc::clone(&reporter) as Arc<dyn Observer>);
         let guards = Guards::new(environment.clone(), Arc::clone(&reporter));
         guards.observe(meters.meter());
+        let shedders = Shedders::new(&config, environment.clone(), Arc::clone(&reporter));
+        shedders.observe(meters.meter());
         let faults = Faults::new(config.instance(), Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let inner = Inner {
             config,
             environment,
             reporter,
             guards,
+            shedders,
             meters,
             faults,
             discovery,
             clients: Mutex::default(),
             redis: Mutex::default(),
+            connections: OnceLock::new(),
             balancers: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -97,6 +107,22 @@ impl ServiceContext {
     /// The breaker called `name` at `place`.
     pub fn guard(&self, place: Place, name: &str) -> Arc<Guard> {
         self.inner.guards.get(place, name)
+    }
+
+    /// What refuses requests while the processor is busy.
+    pub fn shedders(&self) -> &Shedders {
+        &self.inner.shedders
+    }
+
+    /// The limit of requests in flight, in a process that answers HTTP.
+    pub(crate) fn connections(&self) -> &Connections {
+        let (config, meters) = (self.config(), self.meters());
+        self.inner.connections.get_or_init(|| Connections::new(config.max_conns, meters))
+    }
+
+    /// What every limit of the process counted.
+    pub(crate) fn limiters(&self) -> Vec<LimiterState> {
+        self.inner.connections.get().map(Connections::state).into_iter().collect()
     }
 
     /// Where the other services are.

@@ -22,6 +22,7 @@ pub mod redis;
 pub mod rpc;
 pub mod seed;
 pub mod serve;
+pub mod shed;
 pub mod store;
 pub mod telemetry;
 pub mod user;

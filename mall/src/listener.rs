@@ -6,12 +6,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 /// Open connections of one listener at most; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 10_000;
@@ -21,6 +23,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, which means that the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who is at the other end of a connection: an extension of each of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
 
 /// Serves `service` on every connection of `listener` until `stop`; then refuses new connections, lets requests in flight
 /// end for at most [`DRAIN`], and returns.
@@ -39,9 +45,9 @@ where
             slot = Arc::clone(&slots).acquire_owned() => slot,
             () = stop.cancelled() => break,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, address)) => (stream, Peer(address)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; raise the limit of open files");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -52,6 +58,10 @@ where
         };
         let (service, stop) = (service.clone(), stop.clone());
         tracker.spawn(async move {
+            let service = service.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                request
+            });
             connection(stream, service, stop).await;
             drop(slot);
         });

@@ -1,19 +1,18 @@
 //! The life of one role: listen, open the store, register, serve, and end in peace.
 //!
 //! The order matters. The port is bound first, so that telemetry knows the address; a service is registered when it can
-//! answer, the gateway when it has reached every service behind it. At the end a service is first withdrawn, then drained,
+//! answer, what answers HTTP when it has reached every service that it calls. At the end a service is first withdrawn, then drained,
 //! then its last spans are exported.
 
 use crate::config::{Role, ServiceConfig};
 use crate::context::ServiceContext;
 use crate::discovery::{Announcement, Discovery, Endpoint, Registry, RegistryError, Static};
+use crate::rpc::admin_service;
 use crate::rpc::server::{Governed, Policy};
-use crate::rpc::{AdminService, admin_service};
 use crate::store::{self, StoreError};
 use crate::telemetry::{Telemetry, TelemetryError};
-use crate::{gateway, listener, order, pay, user};
+use crate::{gateway, listener, order, pay, shed, user};
 use hyper::body::Incoming;
-use mall_api::control::admin_server::AdminServer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -48,6 +47,9 @@ pub enum ServeError {
     /// The database cannot be opened, or not be migrated.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Tokens would not be safe.
+    #[error(transparent)]
+    Secret(#[from] gateway::BadSecret),
     /// The registry cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -87,6 +89,7 @@ pub async fn run(
     build: impl AsyncFnOnce(&ServiceContext) -> Result<Application, ServeError>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    gateway::check_secrets(role, &config.auth)?;
     let wanted = match role {
         role if role.is_http() => format!("{}:{}", config.host, config.port),
         _ => config.listen_on.clone(),
@@ -115,7 +118,13 @@ async fn live(
     let context = ServiceContext::new(config, telemetry.meters().clone(), discovery);
     let application = build(&context).await?;
     let closing = CancellationToken::new();
+    let measuring = {
+        let (context, shedders, closing) = (context.clone(), context.shedders().clone(), closing.clone());
+        async move { shed::watch(context.config(), shedders, closing).await }
+    };
     let (health, admin, servers) = open(role, &context, application, listener, address, &closing).await?;
+    // Detached on purpose: it ends with `closing`, and has nothing to finish.
+    tokio::spawn(measuring);
 
     tokio::select! {
         announced = announce(role, &context, address, admin) => {
@@ -163,41 +172,38 @@ async fn open(
     for service in served(role) {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
-    let spawn_rpc = |routes: Routes, listener: TcpListener| {
-        let routes = routes.add_service(health_service).add_service(admin_of(context)).prepare();
-        let policy = Policy {
-            guards: context.guards().clone(),
-            faults: context.faults().clone(),
-            meters: context.meters().clone(),
-            timeout: context.config().request_timeout(role),
-        };
-        let service = Governed::new(routes, policy)
-            .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
-        tokio::spawn(listener::serve(listener, service, closing.clone()))
-    };
+    let with_control =
+        |routes: Routes| routes.add_service(health_service).add_service(admin_service(context)).prepare();
     match application {
-        Application::Rpc(routes) => Ok((health, address, vec![spawn_rpc(routes, listener)])),
+        Application::Rpc(routes) => {
+            let policy = Policy::of(context, context.config().request_timeout(role));
+            let service = Governed::new(with_control(routes), policy)
+                .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
+            let server = tokio::spawn(listener::serve(listener, service, closing.clone()));
+            Ok((health, address, vec![server]))
+        }
         Application::Http(router) => {
             let (admin_listener, admin) = bind("127.0.0.1:0").await?;
-            let admin_server = spawn_rpc(Routes::default(), admin_listener);
+            let control = with_control(Routes::default())
+                .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
+            let control = tokio::spawn(listener::serve(admin_listener, control, closing.clone()));
             let service = router.map_request(|request: http::Request<Incoming>| request.map(axum::body::Body::new));
             let server = tokio::spawn(listener::serve(listener, service, closing.clone()));
-            Ok((health, admin, vec![server, admin_server]))
+            Ok((health, admin, vec![server, control]))
         }
     }
 }
 
-/// Makes the process known once it can do its work: the gateway when each service behind it has a connected replica.
+/// Makes the process known once it can do its work: what answers HTTP when each service that it calls has a connected
+/// replica.
 async fn announce(
     role: Role,
     context: &ServiceContext,
     address: SocketAddr,
     admin: SocketAddr,
 ) -> crate::discovery::Announced {
-    if role.is_http() {
-        for service in Role::RPC {
-            context.client(service.name()).ready().await;
-        }
+    for service in gateway::Group::services_of(gateway::Group::of(role)) {
+        context.client(service.name()).ready().await;
     }
     let config = context.config();
     let announcement = Announcement {
@@ -206,12 +212,6 @@ async fn announce(
         admin: admin.to_string(),
     };
     context.discovery().announce(announcement).await
-}
-
-fn admin_of(context: &ServiceContext) -> AdminServer<AdminService> {
-    let config = context.config();
-    let token = config.mall.control.token.clone();
-    admin_service(config.instance(), token, context.faults().clone(), context.guards().clone(), context.balancers())
 }
 
 async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), ServeError> {

@@ -80,12 +80,13 @@ vocabulary! {
 
     // Shedding, limits, faults
     SHED_DROP = "shed.drop", SpanEvent, "The shedder refused a request.";
+    SHED_PLACE = "shed.place", Attribute, "Which shedder: `http`, `http-priority` (routes that are refused last) or `rpc`; on shed.drop and on the metrics.";
     SHED_CPU = "cpu", Attribute, "Thousandths of the processor share in use.";
     SHED_LIMIT = "limit", Attribute, "Requests in flight that the shedder allows.";
     SHED_FLYING = "flying", Attribute, "Requests in flight.";
     SHED_AVG_FLYING = "avg_flying", Attribute, "Moving average of requests in flight.";
-    SHED_DROPS = "shed.drops", Metric, "Counter: requests refused by the shedder; zero from the start.";
-    SHED_PASSES = "shed.passes", Metric, "Counter: requests that the shedder let pass; zero from the start.";
+    SHED_DROPS = "shed.drops", Metric, "Counter: requests refused by the shedder, by shed.place; zero from the start.";
+    SHED_PASSES = "shed.passes", Metric, "Counter: requests that the shedder let pass, by shed.place; zero from the start.";
     SHED_STATE_CPU = "shed.cpu", Metric, "Gauge: thousandths of the processor share in use, as the shedder sees it.";
     SHED_STATE_THRESHOLD = "shed.cpu_threshold", Metric, "Gauge: thousandths from which requests may be shed.";
     SHED_STATE_LIMIT = "shed.limit", Metric, "Gauge: requests in flight that the shedder allows now.";

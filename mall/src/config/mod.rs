@@ -46,7 +46,7 @@ pub struct ServiceConfig {
     /// Largest request body that a gateway accepts, in bytes, before and after decompression.
     #[serde(default = "one_mebibyte")]
     pub max_bytes: u64,
-    /// Requests that a gateway serves at once.
+    /// Requests that a gateway serves at once on each route; 0 sets no limit.
     #[serde(default = "ten_thousand")]
     pub max_conns: usize,
     /// Thousandths of the processor share from which requests may be shed; 0 sheds nothing.

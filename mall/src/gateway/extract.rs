@@ -4,31 +4,23 @@ use std::fmt;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use bytes::{Bytes, BytesMut};
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http_body_util::BodyExt as _;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
 use super::Gateway;
-use super::drain::drain;
+use super::gunzip::{self, Gzipped};
+use super::token::Session;
 use crate::error::{AppError, AppResult, ErrorCode};
 use crate::order::MAX_KEY;
-
-/// The user of a valid access token.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Session {
-    pub(super) user_id: i64,
-}
 
 impl FromRequestParts<Gateway> for Session {
     type Rejection = AppError;
 
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> AppResult<Self> {
-        let missing = || AppError::unauthenticated("no access token: log in and send `Authorization: Bearer <token>`");
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
-        let scheme = header.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        let token = scheme.and_then(|_| header.get(7..)).ok_or_else(missing)?;
-        Ok(Self { user_id: gateway.tokens().check(token.trim())?.uid })
+    /// Who the route found the token to be of; a route that is not for users has found nobody.
+    async fn from_request_parts(parts: &mut Parts, _gateway: &Gateway) -> AppResult<Self> {
+        let nobody = || AppError::unauthenticated("this route checks no access token");
+        parts.extensions.get().copied().ok_or_else(nobody)
     }
 }
 
@@ -52,7 +44,7 @@ impl FromRequestParts<Gateway> for IdempotencyKey {
     }
 }
 
-/// The body's bytes, at most as many as are allowed.
+/// The body's bytes, decoded, at most as many as are allowed.
 #[derive(Debug)]
 pub(super) struct Raw(pub(super) Bytes);
 
@@ -61,18 +53,18 @@ impl FromRequest<Gateway> for Raw {
 
     async fn from_request(request: Request, gateway: &Gateway) -> AppResult<Self> {
         let most = gateway.max_bytes();
+        let is_gzip = request.extensions().get::<Gzipped>().is_some();
         let mut body = request.into_body();
         let mut bytes = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| AppError::invalid("the body ended before it was complete"))?;
             let Some(piece) = frame.data_ref() else { continue };
             if piece.len() > most - bytes.len() {
-                drain(body).await;
                 return Err(too_large(most));
             }
             bytes.extend_from_slice(piece);
         }
-        Ok(Self(bytes.freeze()))
+        if is_gzip { gunzip::decode(&bytes, most).map(Self) } else { Ok(Self(bytes.freeze())) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What stands in front of every route.
+//! What stands in front of every route, in go-zero's order.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -6,34 +6,30 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_LENGTH, UPGRADE};
+use http::{HeaderMap, HeaderName, StatusCode};
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::drain::{awaits_permission, drain};
+use super::access::{self, Caller};
+use super::connections::{Connections, Latch};
+use super::drain::retain;
 use super::extract::too_large;
+use super::{Endpoint, Gateway, gunzip};
 use crate::config::Role;
 use crate::context::ServiceContext;
 use crate::deadline;
 use crate::error::{AppError, AppResult, ErrorCode, Failure};
 use crate::fault::Faults;
 use crate::rpc::{Guard, Place};
+use crate::shed::{self, Gate};
 use crate::telemetry::{Meters, extract, inject, span};
-
-/// From here on a request is slow, as in go-zero.
-const SLOW: Duration = Duration::from_millis(500);
-
-/// The limit of requests in flight, as it is counted; it is one for the whole process.
-const LIMITER: (&str, &str) = ("max_connections", "process");
 
 /// What the routes of a process share.
 #[derive(Clone)]
@@ -43,9 +39,10 @@ pub(super) struct Governance {
 
 struct Shared {
     context: ServiceContext,
+    gateway: Gateway,
     meters: Meters,
     faults: Faults,
-    slots: Semaphore,
+    connections: Connections,
     timeout: Option<Duration>,
     max_bytes: usize,
 }
@@ -61,7 +58,10 @@ struct Route {
     path: &'static str,
     /// `POST /api/order/create`: the span's name.
     name: String,
+    is_for_users: bool,
+    latch: Latch,
     guard: Arc<Guard>,
+    gate: Option<Arc<Gate>>,
     shared: Arc<Shared>,
 }
 
@@ -73,24 +73,35 @@ pub(super) struct Governed<S> {
 }
 
 impl Governance {
-    pub(super) fn new(context: &ServiceContext) -> Self {
+    pub(super) fn new(context: &ServiceContext, gateway: &Gateway) -> Self {
         let config = context.config();
-        context.meters().register_limiter(LIMITER.0);
         let shared = Shared {
             context: context.clone(),
+            gateway: gateway.clone(),
             meters: context.meters().clone(),
             faults: context.faults().clone(),
-            slots: Semaphore::new(config.max_conns.min(Semaphore::MAX_PERMITS)),
+            connections: context.connections().clone(),
             timeout: config.request_timeout(Role::Gateway),
-            max_bytes: usize::try_from(config.max_bytes).unwrap_or(usize::MAX),
+            max_bytes: gateway.max_bytes(),
         };
         Self { shared: Arc::new(shared) }
     }
 
     /// The layer of one route; its breaker is called as in go-zero: `POST:///api/order/create`.
-    pub(super) fn layer(&self, method: &'static str, path: &'static str) -> RouteLayer {
-        let guard = self.shared.context.guard(Place::Route, &format!("{method}://{path}"));
-        let route = Route { method, path, name: format!("{method} {path}"), guard, shared: self.shared.clone() };
+    pub(super) fn layer(&self, endpoint: &Endpoint) -> RouteLayer {
+        let Endpoint { method, path, is_for_users, is_first, .. } = *endpoint;
+        let context = &self.shared.context;
+        let place = if is_first { shed::Place::HttpPriority } else { shed::Place::Http };
+        let route = Route {
+            method,
+            path,
+            name: format!("{method} {path}"),
+            is_for_users,
+            latch: self.shared.connections.latch(),
+            guard: context.guard(Place::Route, &format!("{method}://{path}")),
+            gate: context.shedders().gate(place),
+            shared: self.shared.clone(),
+        };
         RouteLayer { route: Arc::new(route) }
     }
 }
@@ -125,21 +136,25 @@ where
     }
 }
 
+/// A handler: what is left of the chain.
+trait Handler: tower::Service<Request, Response = Response, Error = Infallible> {}
+
+impl<S: tower::Service<Request, Response = Response, Error = Infallible>> Handler for S {}
+
 impl Route {
     /// Trace, log and metrics: what sees every request.
-    async fn serve<S>(&self, inner: S, request: Request) -> Response
-    where
-        S: tower::Service<Request, Response = Response, Error = Infallible>,
-    {
+    async fn serve(&self, inner: impl Handler, request: Request) -> Response {
         let began = Instant::now();
+        let caller = Caller::of(request.headers(), request.extensions());
         let parent = extract(request.headers());
-        let context = span::start(&parent, self.name.clone(), SpanKind::Server, || self.attributes(&request));
+        let context = span::start(&parent, self.name.clone(), SpanKind::Server, || self.attributes(&request, &caller));
+        let (request, rest) = retain(request);
         let guarded = async {
-            let response = match self.guarded(inner, request).await {
+            let response = match self.limited(inner, request, &caller).await {
                 Ok(response) => response,
                 Err(error) => error.into_response(),
             };
-            self.log(&response, began.elapsed());
+            access::log(&self.name, &caller, &response, began.elapsed());
             response
         };
         let mut response = guarded.with_context(context.clone()).await;
@@ -147,83 +162,88 @@ impl Route {
         inject(&context, response.headers_mut());
         span::end(&context);
         self.shared.meters.http_server(self.method, self.path, response.status().as_u16(), began.elapsed());
+        rest.drain().await;
         response
     }
 
-    /// Connection limit, breaker, deadline, recovery: what may refuse or cut.
-    async fn guarded<S>(&self, inner: S, request: Request) -> AppResult<Response>
-    where
-        S: tower::Service<Request, Response = Response, Error = Infallible>,
-    {
-        let Ok(_slot) = self.shared.slots.try_acquire() else {
-            self.shared.meters.limiter_rejected(LIMITER.0, LIMITER.1);
-            return Err(AppError::new(ErrorCode::MaxConns, "too many requests in flight: retry later"));
-        };
+    /// Connection limit and breaker. What the limit refuses, the breaker never sees.
+    async fn limited(&self, inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
+        let full = |_| AppError::new(ErrorCode::MaxConns, "too many requests in flight: retry later");
+        let _place = self.latch.enter(&self.name).map_err(full)?;
         let refused = |_| AppError::breaker(Place::Route.name(), &**self.guard.name());
         let pass = self.guard.admit().map_err(refused)?;
-        let work = AssertUnwindSafe(self.handle(inner, request)).catch_unwind();
-        let outcome = match deadline::within(self.shared.timeout, work).await {
+        let outcome = self.shed(inner, request, caller).await;
+        pass.resolve(!status_of(&outcome).is_server_error());
+        outcome
+    }
+
+    /// Shedder: what it refuses, the breaker counts as a failure.
+    async fn shed(&self, inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
+        let Some(gate) = &self.gate else {
+            return self.timed(inner, request, caller).await;
+        };
+        let refused = |_| AppError::new(ErrorCode::Shed, "service overloaded: retry later");
+        let pass = gate.admit().map_err(refused)?;
+        let outcome = self.timed(inner, request, caller).await;
+        pass.resolve(status_of(&outcome) != StatusCode::SERVICE_UNAVAILABLE);
+        outcome
+    }
+
+    /// Deadline and recovery.
+    async fn timed(&self, inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
+        let limit = if is_long_lived(request.headers()) { None } else { self.shared.timeout };
+        let work = AssertUnwindSafe(self.handle(inner, request, caller)).catch_unwind();
+        match deadline::within(limit, work).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => {
                 tracing::error!(route = self.name, "the handler panicked");
                 Err(AppError::internal())
             }
             Err(deadline::Expired) => Err(AppError::new(ErrorCode::Timeout, "the request was not answered in time")),
-        };
-        let status = outcome.as_ref().map_or_else(AppError::http_status, Response::status);
-        pass.resolve(!status.is_server_error());
-        outcome
+        }
     }
 
-    /// Faults, size limit, handler.
-    async fn handle<S>(&self, mut inner: S, request: Request) -> AppResult<Response>
-    where
-        S: tower::Service<Request, Response = Response, Error = Infallible>,
-    {
-        self.shared.faults.inject().await.map_err(tonic::Status::from)?;
-        let declared = number_in(request.headers(), CONTENT_LENGTH.as_str());
-        if declared.is_some_and(|bytes| bytes > self.shared.max_bytes) {
-            if !awaits_permission(request.headers()) {
-                drain(request.into_body()).await;
-            }
-            return Err(too_large(self.shared.max_bytes));
+    /// Faults, size limit, decompression, token, handler.
+    async fn handle(&self, mut inner: impl Handler, request: Request, _caller: &Caller) -> AppResult<Response> {
+        let shared = &self.shared;
+        shared.faults.inject().await.map_err(tonic::Status::from)?;
+        let declared = text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+        if declared.is_some_and(|bytes| bytes > shared.max_bytes) {
+            return Err(too_large(shared.max_bytes));
+        }
+        let mut request = gunzip::open(request).await?;
+        if self.is_for_users {
+            let session = shared.gateway.tokens().session(request.headers())?;
+            request.extensions_mut().insert(session);
         }
         let Ok(response) = inner.call(request).await;
         Ok(response)
     }
 
-    fn attributes(&self, request: &Request<Body>) -> Vec<KeyValue> {
+    fn attributes(&self, request: &Request, caller: &Caller) -> Vec<KeyValue> {
         let mut attributes = vec![
             KeyValue::new("http.request.method", self.method),
             KeyValue::new("http.route", self.path),
             KeyValue::new("url.path", request.uri().path().to_owned()),
             KeyValue::new("url.scheme", "http"),
         ];
-        attributes.extend(caller(request.headers()));
+        attributes.extend(caller.attributes());
         attributes
-    }
-
-    fn log(&self, response: &Response, elapsed: Duration) {
-        let status = response.status().as_u16();
-        let duration_ms = elapsed.as_secs_f64() * 1e3;
-        match response.extensions().get::<Failure>() {
-            Some(Failure(error)) if response.status().is_server_error() => {
-                let reason = error.reason().as_str();
-                tracing::warn!(route = self.name, status, duration_ms, reason, %error, "request failed");
-            }
-            _ if elapsed >= SLOW => tracing::warn!(route = self.name, status, duration_ms, "slow request"),
-            _ => tracing::debug!(route = self.name, status, duration_ms, "request"),
-        }
     }
 }
 
-/// Who asks, as far as headers say.
-pub(super) fn caller(headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let address = text("x-forwarded-for").and_then(|list| list.split(',').next()).map(|first| first.trim().to_owned());
-    let agent = text(USER_AGENT.as_str()).map(ToOwned::to_owned);
-    let address = address.map(|address| KeyValue::new("client.address", address));
-    address.into_iter().chain(agent.map(|agent| KeyValue::new("user_agent.original", agent)))
+fn status_of(outcome: &AppResult<Response>) -> StatusCode {
+    outcome.as_ref().map_or_else(AppError::http_status, Response::status)
+}
+
+/// Whether a request asks for something that lasts: no deadline ends it, as in go-zero.
+fn is_long_lived(headers: &HeaderMap) -> bool {
+    text(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        || text(headers, &ACCEPT).is_some_and(|kind| kind == "text/event-stream")
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// Writes the outcome on the SERVER span: an error from 500 on, as the conventions have it.
@@ -241,8 +261,4 @@ pub(super) fn conclude(context: &Context, response: &Response) {
     if status.is_server_error() {
         span.set_status(Status::error(failure.map(|error| error.message.clone()).unwrap_or_default()));
     }
-}
-
-fn number_in(headers: &HeaderMap, name: &str) -> Option<usize> {
-    headers.get(name)?.to_str().ok()?.parse().ok()
 }

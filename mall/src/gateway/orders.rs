@@ -6,7 +6,8 @@ use axum::routing::{get, post};
 use mall_api::shop::{GetOrderRequest, GetProductRequest, ListOrdersRequest, ListProductsRequest};
 use serde::Deserialize;
 
-use super::extract::{Params, Session, integer};
+use super::extract::{Params, integer};
+use super::token::Session;
 use super::{Endpoint, Gateway, answer, place_order};
 use crate::error::AppResult;
 
@@ -14,9 +15,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("GET", "/api/product/list", get(products)),
         Endpoint::new("GET", "/api/product/detail", get(product)),
-        Endpoint::new("POST", "/api/order/create", post(place_order::create)),
-        Endpoint::new("GET", "/api/order/detail", get(order)),
-        Endpoint::new("GET", "/api/order/list", get(orders)),
+        Endpoint::new("POST", "/api/order/create", post(place_order::create)).for_users().first(),
+        Endpoint::new("GET", "/api/order/detail", get(order)).for_users(),
+        Endpoint::new("GET", "/api/order/list", get(orders)).for_users(),
     ]
 }
 

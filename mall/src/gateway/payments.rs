@@ -7,7 +7,8 @@ use http::HeaderMap;
 use mall_api::shop::{GetPaymentRequest, ProviderCallbackRequest};
 use serde::Deserialize;
 
-use super::extract::{Params, Raw, Session, integer, parse};
+use super::extract::{Params, Raw, integer, parse};
+use super::token::Session;
 use super::{Endpoint, Gateway, answer};
 use crate::error::{AppError, AppResult};
 
@@ -16,8 +17,8 @@ const SIGNATURE: &str = "x-callback-signature";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new("GET", "/api/pay/detail", get(payment)),
-        Endpoint::new("POST", "/api/pay/callback", post(callback)),
+        Endpoint::new("GET", "/api/pay/detail", get(payment)).for_users(),
+        Endpoint::new("POST", "/api/pay/callback", post(callback)).first(),
     ]
 }
 

@@ -18,7 +18,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 use serde::Deserialize;
 
-use super::extract::{IdempotencyKey, Payload, Session, integer};
+use super::extract::{IdempotencyKey, Payload, integer};
+use super::token::Session;
 use super::{Gateway, answer};
 use crate::error::{AppError, AppResult};
 use crate::order::check_items;

@@ -6,7 +6,8 @@ use axum::routing::{get, post};
 use mall_api::shop::{GetUserRequest, LoginRequest, RegisterRequest};
 use serde::Deserialize;
 
-use super::extract::{Payload, Session};
+use super::extract::Payload;
+use super::token::Session;
 use super::{Endpoint, Gateway, answer};
 use crate::error::AppResult;
 
@@ -14,7 +15,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("POST", "/api/user/register", post(register)),
         Endpoint::new("POST", "/api/user/login", post(login)),
-        Endpoint::new("GET", "/api/user/info", get(info)),
+        Endpoint::new("GET", "/api/user/info", get(info)).for_users(),
     ]
 }
 

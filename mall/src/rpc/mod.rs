@@ -1,7 +1,7 @@
 //! Calls between services: balanced, guarded, bounded in time.
 //!
 //! A [`Client`] makes unary calls to one service. In order: CLIENT span, breaker, deadline, P2C pick, one of the replica's
-//! HTTP/2 connections. [`server::Governed`] is the other end: SERVER span, breaker, deadline, faults, handler. Nothing is
+//! HTTP/2 connections. [`server::Governed`] is the other end: SERVER span, breaker, shedding, deadline, faults, handler. Nothing is
 //! retried, as in go-zero; a call that could not be sent at all is picked again.
 
 mod admin;

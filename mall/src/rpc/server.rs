@@ -1,11 +1,13 @@
-//! The other end of a call: SERVER span, injected errors, breaker, deadline, injected delays, handler.
+//! The other end of a call: SERVER span, injected errors, breaker, shedding, deadline, injected delays, handler.
 
 use super::guard::{Guards, Place};
 use super::method::{Method, Methods};
 use super::observed::Observed;
 use super::{MAX_MESSAGE_BYTES, status, timeout};
+use crate::context::ServiceContext;
 use crate::deadline;
 use crate::fault::Faults;
+use crate::shed::{self, Gate};
 use crate::telemetry::{Meters, RpcMethod, Side, extract};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -28,14 +30,24 @@ const CONTROL: &str = "/mall.control.";
 /// What a server needs around its handlers.
 #[derive(Clone)]
 pub struct Policy {
-    /// Breakers by method.
-    pub guards: Guards,
-    /// Faults in force.
-    pub faults: Faults,
-    /// Where requests are counted.
-    pub meters: Meters,
-    /// Longest time of one request.
-    pub timeout: Option<Duration>,
+    guards: Guards,
+    gate: Option<Arc<Gate>>,
+    faults: Faults,
+    meters: Meters,
+    timeout: Option<Duration>,
+}
+
+impl Policy {
+    /// The breakers, shedder, faults and meters of `context`; no request may take longer than `timeout`.
+    pub fn of(context: &ServiceContext, timeout: Option<Duration>) -> Self {
+        Self {
+            guards: context.guards().clone(),
+            gate: context.shedders().gate(shed::Place::Rpc),
+            faults: context.faults().clone(),
+            meters: context.meters().clone(),
+            timeout,
+        }
+    }
 }
 
 /// Governs the unary methods of the shop in front of `inner`.
@@ -48,6 +60,13 @@ pub struct Governed<S> {
 struct Shared {
     policy: Policy,
     methods: Methods,
+}
+
+/// An answer with its code, or why there is none.
+type Outcome = Result<(Code, Response<Body>), Status>;
+
+fn code_of(outcome: &Outcome) -> Code {
+    outcome.as_ref().map_or_else(Status::code, |(code, _)| *code)
 }
 
 impl<S> Governed<S> {
@@ -110,37 +129,55 @@ impl Shared {
         Method { rpc, guard }
     }
 
-    async fn guarded<S>(
-        &self,
-        method: &Method,
-        inner: S,
-        request: Request<Body>,
-    ) -> Result<(Code, Response<Body>), Status>
+    /// Injected errors and breaker.
+    async fn guarded<S>(&self, method: &Method, inner: S, request: Request<Body>) -> Outcome
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         // An injected error stands for a replica that is broken before its code runs: its own breaker must not hide it.
         self.policy.faults.fail()?;
         let pass = method.guard.admit().map_err(|_| status::rejected(Place::Server.name(), method.guard.name()))?;
+        let outcome = self.shed(method, inner, request).await;
+        pass.resolve(grpc_acceptable(code_of(&outcome) as i32));
+        outcome
+    }
+
+    /// Shedder: what it refuses, the breaker counts as a failure.
+    async fn shed<S>(&self, method: &Method, inner: S, request: Request<Body>) -> Outcome
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let Some(gate) = &self.policy.gate else {
+            return self.timed(method, inner, request).await;
+        };
+        let pass = gate.admit().map_err(|_| status::overloaded())?;
+        let outcome = self.timed(method, inner, request).await;
+        pass.resolve(code_of(&outcome) != Code::DeadlineExceeded);
+        outcome
+    }
+
+    /// Deadline and recovery.
+    async fn timed<S>(&self, method: &Method, inner: S, request: Request<Body>) -> Outcome
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
         let limit = match (timeout::parse(request.headers()), self.policy.timeout) {
             (Some(callers), Some(own)) => Some(callers.min(own)),
             (callers, own) => callers.or(own),
         };
         let work = AssertUnwindSafe(self.handle(inner, request)).catch_unwind();
-        let outcome = match deadline::within(limit, work).await {
+        match deadline::within(limit, work).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => {
                 tracing::error!(method = &*method.rpc.name, "the handler panicked");
                 Err(Status::internal("the handler panicked; the service's log says where"))
             }
             Err(deadline::Expired) => Err(status::expired()),
-        };
-        let code = outcome.as_ref().map_or_else(Status::code, |(code, _)| *code);
-        pass.resolve(grpc_acceptable(code as i32));
-        outcome
+        }
     }
 
-    async fn handle<S>(&self, mut inner: S, request: Request<Body>) -> Result<(Code, Response<Body>), Status>
+    /// Injected delays and handler.
+    async fn handle<S>(&self, mut inner: S, request: Request<Body>) -> Outcome
     where
         S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {

@@ -30,6 +30,11 @@ pub fn expired() -> Status {
     explained(Code::DeadlineExceeded, "deadline exceeded", "timeout", [])
 }
 
+/// What a shedder answers: RESOURCE_EXHAUSTED, reason `shed`.
+pub fn overloaded() -> Status {
+    explained(Code::ResourceExhausted, "service overloaded", "shed", [])
+}
+
 /// The code's name in the specification, as `rpc.response.status_code` wants it.
 pub const fn code_name(code: Code) -> &'static str {
     match code {

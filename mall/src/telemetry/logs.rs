@@ -29,7 +29,10 @@ pub(super) fn install(config: &Log, name: &str, provider: &SdkLoggerProvider) ->
     let filter =
         filter(&config.level).map_err(|source| TelemetryError::LogLevel { level: config.level.clone(), source })?;
     let is_ours = filter_fn(|line| {
-        !BELOW_THE_EXPORTER.iter().any(|name| line.target().split("::").next().is_some_and(|root| root == *name))
+        // The line of an ordinary request says what its SERVER span says.
+        let is_access = line.target() == "access" && *line.level() > tracing::Level::WARN;
+        let root = line.target().split("::").next();
+        !is_access && !BELOW_THE_EXPORTER.iter().any(|name| root == Some(*name))
     });
     let bridge = OpenTelemetryTracingBridge::new(provider).with_filter(is_ours);
     let format = Lines { is_json: config.encoding != "plain" };

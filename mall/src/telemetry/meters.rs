@@ -42,7 +42,10 @@ struct Instruments {
     rejections: Counter<u64>,
     calls: Counter<u64>,
     picks: Counter<u64>,
-    limited: Counter<u64>,
+    limiter_rejections: Counter<u64>,
+    limiter_passes: Counter<u64>,
+    shed_drops: Counter<u64>,
+    shed_passes: Counter<u64>,
 }
 
 struct Rpc {
@@ -90,7 +93,10 @@ impl Meters {
             rejections: counter(word::BREAKER_REJECTIONS),
             calls: counter(word::BREAKER_CALLS),
             picks: counter(word::P2C_PICKS),
-            limited: counter(word::LIMITER_REJECTIONS),
+            limiter_rejections: counter(word::LIMITER_REJECTIONS),
+            limiter_passes: counter(word::LIMITER_PASSES),
+            shed_drops: counter(word::SHED_DROPS),
+            shed_passes: counter(word::SHED_PASSES),
             meter,
         };
         Self { inner: Arc::new(inner) }
@@ -129,17 +135,23 @@ impl Meters {
         self.inner.http_seconds.record(elapsed.as_secs_f64(), &conventions);
     }
 
-    /// Creates the counter of a limit at zero.
-    pub fn register_limiter(&self, limiter: &'static str) {
-        self.inner.limited.add(0, &[KeyValue::new(word::LIMITER_NAME, limiter)]);
+    /// Creates the counters of a limit at zero.
+    pub fn register_limiter(&self, limiter: &str) {
+        let key = [KeyValue::new(word::LIMITER_NAME, limiter.to_owned())];
+        self.inner.limiter_rejections.add(0, &key);
+        self.inner.limiter_passes.add(0, &key);
+    }
+
+    /// Counts a request that a limit let pass.
+    pub fn limiter_passed(&self, limiter: &Arc<str>) {
+        self.inner.limiter_passes.add(1, &[KeyValue::new(word::LIMITER_NAME, Arc::clone(limiter))]);
     }
 
     /// Counts a refusal by a limit, and makes it an event of the current span; `key` is what the limit counts by.
-    pub fn limiter_rejected(&self, limiter: &'static str, key: &'static str) {
-        self.inner.limited.add(1, &[KeyValue::new(word::LIMITER_NAME, limiter)]);
-        super::span::event(word::LIMITER_REJECT, || {
-            vec![KeyValue::new(word::LIMITER_NAME, limiter), KeyValue::new(word::LIMITER_KEY, key)]
-        });
+    pub fn limiter_rejected(&self, limiter: &Arc<str>, key: &str) {
+        let name = KeyValue::new(word::LIMITER_NAME, Arc::clone(limiter));
+        self.inner.limiter_rejections.add(1, std::slice::from_ref(&name));
+        super::span::event(word::LIMITER_REJECT, || vec![name, KeyValue::new(word::LIMITER_KEY, key.to_owned())]);
     }
 
     /// Creates the counters of an RPC method at zero: OK, and what a failing dependency answers.
@@ -191,6 +203,14 @@ impl Meters {
 
     pub(crate) fn picks(&self) -> &Counter<u64> {
         &self.inner.picks
+    }
+
+    pub(crate) fn shed_drops(&self) -> &Counter<u64> {
+        &self.inner.shed_drops
+    }
+
+    pub(crate) fn shed_passes(&self) -> &Counter<u64> {
+        &self.inner.shed_passes
     }
 
     fn rpc(&self, side: Side) -> &Rpc {

@@ -3,11 +3,11 @@
 use super::{Meters, span};
 use collector_api::vocabulary as word;
 use governance::breaker::Snapshot;
-use governance::{BreakerReport, Observer, PickReport};
+use governance::{BreakerReport, Observer, PickReport, ShedReport};
 use opentelemetry::KeyValue;
 use std::sync::Arc;
 
-/// Listens to every breaker and balancer of the process. An event lands on the span that is current when the decision is
+/// Listens to every breaker, balancer and shedder of the process. An event lands on the span that is current when the decision is
 /// made: the CLIENT span of a call, the SERVER span of a request.
 pub struct Reporter {
     meters: Meters,
@@ -39,6 +39,33 @@ impl Reporter {
         for forced in [false, true] {
             self.meters.picks().add(0, &pick_key(service, instance, forced));
         }
+    }
+
+    /// Creates the counters of a shedder at zero.
+    pub fn shed_created(&self, place: &'static str) {
+        self.meters.shed_drops().add(0, &[KeyValue::new(word::SHED_PLACE, place)]);
+        self.meters.shed_passes().add(0, &[KeyValue::new(word::SHED_PLACE, place)]);
+    }
+
+    /// Counts a request that a shedder let pass.
+    pub fn shed_passed(&self, place: &'static str) {
+        self.meters.shed_passes().add(1, &[KeyValue::new(word::SHED_PLACE, place)]);
+    }
+
+    /// Counts a refusal by a shedder, and makes it an event of the current span.
+    pub fn shed_dropped(&self, place: &'static str, report: &ShedReport) {
+        let place = KeyValue::new(word::SHED_PLACE, place);
+        self.meters.shed_drops().add(1, std::slice::from_ref(&place));
+        let ShedReport { cpu, limit, flying, avg_flying } = *report;
+        span::event(word::SHED_DROP, || {
+            vec![
+                place,
+                KeyValue::new(word::SHED_CPU, i64::from(cpu)),
+                KeyValue::new(word::SHED_LIMIT, limit),
+                KeyValue::new(word::SHED_FLYING, flying),
+                KeyValue::new(word::SHED_AVG_FLYING, avg_flying),
+            ]
+        });
     }
 }
 

@@ -199,12 +199,7 @@ async fn serve(
         _ => pay::routes(&context).await,
     }
     .expect("opens its database");
-    let policy = Policy {
-        guards: context.guards().clone(),
-        faults: context.faults().clone(),
-        meters: context.meters().clone(),
-        timeout: Some(Duration::from_secs(10)),
-    };
+    let policy = Policy::of(&context, Some(Duration::from_secs(10)));
     let service = Governed::new(routes.prepare(), policy)
         .map_request(|request: http::Request<hyper::body::Incoming>| request.map(tonic::body::Body::new));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

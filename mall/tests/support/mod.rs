@@ -85,20 +85,8 @@ impl Replica {
         config.mall.instance = format!("user-rpc/{number}");
         config.mall.control.token = Secret::new(TOKEN);
         let context = ServiceContext::new(config, Meters::disabled(), Arc::new(Static::new()));
-        let routes = Routes::new(UserServer::new(TestUser { handler })).add_service(admin_service(
-            context.config().instance(),
-            Secret::new(TOKEN),
-            context.faults().clone(),
-            context.guards().clone(),
-            Arc::default(),
-        ));
-        let policy = Policy {
-            guards: context.guards().clone(),
-            faults: context.faults().clone(),
-            meters: context.meters().clone(),
-            timeout,
-        };
-        let service = Governed::new(routes.prepare(), policy)
+        let routes = Routes::new(UserServer::new(TestUser { handler })).add_service(admin_service(&context));
+        let service = Governed::new(routes.prepare(), Policy::of(&context, timeout))
             .map_request(|request: http::Request<hyper::body::Incoming>| request.map(tonic::body::Body::new));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
