@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod error;
 pub mod fault;
 pub mod gateway;
+pub mod limit;
 pub mod listener;
 mod nearest;
 pub mod order;

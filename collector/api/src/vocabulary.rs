@@ -98,6 +98,7 @@ vocabulary! {
     LIMITER_REJECTIONS = "limiter.rejections", Metric, "Counter: requests refused by a limit; zero from the start.";
     LIMITER_PASSES = "limiter.passes", Metric, "Counter: requests that a limit let pass; zero from the start.";
     LIMITER_RESCUES = "limiter.rescues", Metric, "Counter: decisions of a limit made within the process because Redis did not answer.";
+    LIMITER_EVICTIONS = "limiter.evictions", Metric, "Counter: callers that a limit forgot too early because there were too many.";
     FAULT_INJECTED = "fault.injected", SpanEvent, "An injected fault touched this call.";
     FAULT_ID = "fault.id", Attribute, "Identity of the fault, such as `f1`.";
     FAULT_KIND = "kind", Attribute, "`latency`, `error` or `kill`.";

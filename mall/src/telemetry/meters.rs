@@ -189,6 +189,10 @@ impl Meters {
         (milliseconds, self.inner.db_seconds.clone())
     }
 
+    pub(crate) fn limited(&self) -> &Counter<u64> {
+        &self.inner.limited
+    }
+
     pub(crate) fn trips(&self) -> &Counter<u64> {
         &self.inner.trips
     }
