@@ -91,11 +91,8 @@ impl Limits {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, LimitError> {
         let counter = |name: &'static str| meters.meter().u64_counter(name).build();
-        let counters = Counters {
-            passes: counter(word::LIMITER_PASSES),
-            rejections: meters.limited().clone(),
-            rescues: counter(word::LIMITER_RESCUES),
-        };
+        let (passes, rejections) = meters.limiter();
+        let counters = Counters { passes, rejections, rescues: counter(word::LIMITER_RESCUES) };
         let evictions = counter(word::LIMITER_EVICTIONS);
         let limits = config.mall.limits.iter().enumerate().map(|(at, limit)| {
             validate(limit)?;

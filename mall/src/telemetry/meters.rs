@@ -189,8 +189,9 @@ impl Meters {
         (milliseconds, self.inner.db_seconds.clone())
     }
 
-    pub(crate) fn limited(&self) -> &Counter<u64> {
-        &self.inner.limited
+    /// Counters of limits: requests that passed, requests that were refused.
+    pub(crate) fn limiter(&self) -> (Counter<u64>, Counter<u64>) {
+        (self.inner.limiter_passes.clone(), self.inner.limiter_rejections.clone())
     }
 
     pub(crate) fn trips(&self) -> &Counter<u64> {
