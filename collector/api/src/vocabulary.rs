@@ -109,6 +109,9 @@ vocabulary! {
     CACHE_OUTCOME = "cache.outcome", Attribute, "`hit` or `miss`, on cache.requests.";
     CACHE_REQUESTS = "cache.requests", Metric, "Counter: look-ups by cache.name and cache.outcome; zero from the start.";
     CACHE_DB_FAILS = "cache.db_fails", Metric, "Counter: look-ups whose query failed, by cache.name; zero from the start.";
+    STORE_RETRY = "store.retry", SpanEvent, "A database transaction is run a second time.";
+    STORE_RETRY_CAUSE = "cause", Attribute, "`deadlock`, `lock_timeout` or `unique` (another transaction wrote the same key first).";
+    STORE_RETRIES = "store.retries", Metric, "Counter: database transactions run a second time, by db.query.summary and cause.";
     EVENTS_PUBLISHED = "events.published", Metric, "Counter: order events that the relay delivered.";
     EVENTS_APPLIED = "events.applied", Metric, "Counter: order events that changed an order.";
     EVENTS_DUPLICATE = "events.duplicate", Metric, "Counter: order events that had been applied before.";

@@ -12,7 +12,7 @@ mod settling;
 
 pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY, check_items};
 pub use self::repository::{
-    Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqliteOrders,
+    Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqlOrders,
 };
 pub use self::service::OrderService;
 
@@ -24,8 +24,8 @@ use crate::store::{Database, StoreError};
 
 /// Opens the database and makes what `order-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
-    let db = Database::open(context.config().source(), "order", context.meters().clone()).await?;
-    let orders = SqliteOrders::new(db);
+    let db = Database::of(context.config(), "order", context.meters().clone()).await?;
+    let orders = SqlOrders::new(db);
     orders.warm().await?;
     Ok(Routes::new(OrderServer::new(OrderService::new(orders))))
 }

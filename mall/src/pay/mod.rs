@@ -14,7 +14,7 @@ pub use self::callback::Callbacks;
 pub use self::provider::Provider;
 pub use self::relay::{Deliver, Relay, RpcDelivery, Turn};
 pub use self::repository::{
-    Initiated, NewPayment, OutboxEvent, PayError, PayRepository, PaymentRow, Report, Settled, SqlitePayments,
+    Initiated, NewPayment, OutboxEvent, PayError, PayRepository, PaymentRow, Report, Settled, SqlPayments,
 };
 pub use self::service::PayService;
 
@@ -32,8 +32,8 @@ const PROVIDER_DELAY: Duration = Duration::from_millis(5);
 /// Opens the database, starts the relay (until the service stops) and makes what `pay-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let config = context.config();
-    let db = Database::open(config.source(), "pay", context.meters().clone()).await?;
-    let payments = SqlitePayments::new(db);
+    let db = Database::of(config, "pay", context.meters().clone()).await?;
+    let payments = SqlPayments::new(db);
     payments.warm().await?;
     let callbacks = Callbacks::new(payments.clone());
     let provider = Provider::new(callbacks.clone(), PROVIDER_DELAY);
