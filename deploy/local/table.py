@@ -16,13 +16,15 @@ def seconds(name):
     return {server: float(time) for server, time in (line.split() for line in read(name).splitlines())}
 
 
+def of_shop(processes):
+    return sum(process["cpu_s"] for process in processes if process["role"].endswith(("gateway", "-api", "-rpc")))
+
+
 def column(name):
     run = json.loads(read(f"{name}.json"))
     latency = run["latency_us"]["intended"]
     create = next((step for step in run["steps"] if step["name"] == "create"), {"requests": 0})
-    shop = sum(
-        process["cpu_s"] for process in run["processes"] if process["role"].endswith(("-rpc", "-api")) or process["role"] == "gateway"
-    )
+    shop = of_shop(run["processes"]) - of_shop(json.loads(read(f"{name}.status"))["processes"])
     servers = 0.0
     if name == "servers":
         before, after = seconds("before"), seconds("after")
