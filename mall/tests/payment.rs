@@ -5,25 +5,26 @@ mod shop;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mall::order::{Event, EventKind, Line, OrderRepository, Placement, SqlOrders};
+use mall::order::{Event, EventKind, Line, OrderRepository, Placement, SqliteOrders};
 use mall::pay::{
-    Callbacks, Deliver, NewPayment, OutboxEvent, PayError, PayRepository, Provider, Relay, Report, SqlPayments, Turn,
+    Callbacks, Deliver, Delivery, NewPayment, OutboxEvent, PayError, PayRepository, Provider, Relay, Report,
+    SqlitePayments, Turn,
 };
 use mall::store::Database;
 use mall::telemetry::Meters;
 use mall::verify::{Verdict, check};
 use shop::Data;
 
-async fn payments(data: &Data) -> SqlPayments {
-    SqlPayments::new(Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens"))
+async fn payments(data: &Data) -> SqlitePayments {
+    SqlitePayments::new(Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens"))
 }
 
-async fn orders(data: &Data) -> SqlOrders {
-    SqlOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
+async fn orders(data: &Data) -> SqliteOrders {
+    SqliteOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
 }
 
 /// An order of two pieces and its pending payment; answers their ids and the amount.
-async fn ordered(orders: &SqlOrders, payments: &SqlPayments) -> (i64, i64, i64) {
+async fn ordered(orders: &SqliteOrders, payments: &SqlitePayments) -> (i64, i64, i64) {
     let lines = vec![Line { product_id: 1, quantity: 2, price: 0 }];
     let placement = Placement { user_id: 3, idempotency_key: "k".into(), lines, trace_id: String::new() };
     let order = orders.place(placement).await.expect("places").order;
@@ -42,30 +43,38 @@ fn report(payment_id: i64, amount: i64, success: bool) -> Report {
 /// Delivers straight into the order database; while `broken`, nothing arrives.
 #[derive(Clone)]
 struct Direct {
-    orders: SqlOrders,
+    orders: SqliteOrders,
     broken: Arc<Mutex<bool>>,
     delivered: Arc<Mutex<Vec<String>>>,
 }
 
 impl Direct {
-    fn new(orders: SqlOrders) -> Self {
+    fn new(orders: SqliteOrders) -> Self {
         Self { orders, broken: Arc::default(), delivered: Arc::default() }
+    }
+
+    async fn one(&self, event: &OutboxEvent) -> Delivery {
+        if *self.broken.lock().expect("not poisoned") {
+            return Delivery::Failed("order service is down".to_owned());
+        }
+        let event = Event { id: event.event_id.clone(), kind: event.kind, order_id: event.order_id };
+        self.orders.apply(event.clone()).await.expect("applies");
+        self.delivered.lock().expect("not poisoned").push(event.id);
+        Delivery::Confirmed
     }
 }
 
 impl Deliver for Direct {
-    async fn deliver(&self, event: &OutboxEvent) -> Result<(), String> {
-        if *self.broken.lock().expect("not poisoned") {
-            return Err("order service is down".to_owned());
+    async fn deliver(&mut self, events: &[OutboxEvent]) -> Vec<Delivery> {
+        let mut outcomes = Vec::new();
+        for event in events {
+            outcomes.push(self.one(event).await);
         }
-        let event = Event { id: event.event_id.clone(), kind: event.kind, order_id: event.order_id };
-        self.orders.apply(event.clone()).await.map_err(|error| error.to_string())?;
-        self.delivered.lock().expect("not poisoned").push(event.id);
-        Ok(())
+        outcomes
     }
 }
 
-fn relay(payments: &SqlPayments, delivery: &Direct, holder: &str) -> Relay<SqlPayments, Direct> {
+fn relay(payments: &SqlitePayments, delivery: &Direct, holder: &str) -> Relay<SqlitePayments, Direct> {
     let provider = Provider::new(Callbacks::new(payments.clone()), Duration::ZERO);
     Relay::new(payments.clone(), delivery.clone(), provider, holder)
 }
@@ -151,7 +160,7 @@ async fn a_crash_after_delivery_applies_nothing_twice() {
     let events = payments.undelivered(10).await.expect("reads");
     // Delivered by a process that died before it could remember.
     let delivery = Direct::new(orders.clone());
-    delivery.deliver(&events[0]).await.expect("arrives");
+    assert_eq!(delivery.one(&events[0]).await, Delivery::Confirmed);
     relay(&payments, &delivery, "pay-rpc/2").turn().await.expect("relays");
     assert_eq!(delivery.delivered.lock().expect("not poisoned").len(), 2);
     assert_eq!(orders.order(order).await.expect("reads").expect("is there").status, "CLOSED");

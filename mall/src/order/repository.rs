@@ -1,8 +1,11 @@
-//! Products and orders as rows: the trait, and its SQL form.
+//! Products and orders as rows: the trait, and its SQLite form.
 
 use std::future::Future;
 
-use crate::store::{Database, FromStore, Row, Statement, StoreError, statement};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::store::{Database, Statement, StoreError, statement};
 
 /// A product as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,15 +89,6 @@ pub enum PlaceError {
     Store(#[from] StoreError),
 }
 
-impl FromStore for PlaceError {
-    fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
 /// How a payment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
@@ -153,17 +147,17 @@ static ORDERS: Statement = statement!(
     "SELECT",
     "orders",
     "SELECT o.id, o.user_id, o.status, o.total, o.created_unix_ms, i.product_id, i.quantity, i.price
-     FROM (SELECT * FROM orders WHERE user_id = ? AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?) o
+     FROM (SELECT * FROM orders WHERE user_id = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3) o
      JOIN order_items i ON i.order_id = o.id ORDER BY o.id DESC, i.product_id"
 );
 
-/// Products and orders in an SQL database.
+/// Products and orders in SQLite.
 #[derive(Clone)]
-pub struct SqlOrders {
+pub struct SqliteOrders {
     pub(super) db: Database,
 }
 
-impl SqlOrders {
+impl SqliteOrders {
     /// Over an open database.
     pub fn new(db: Database) -> Self {
         Self { db }
@@ -176,7 +170,7 @@ impl SqlOrders {
                 PRODUCTS.query().bind(0_i64).bind(1_i64),
                 PRODUCT.query().bind(1_i64),
                 ORDER.query().bind(1_i64),
-                ORDERS.query().bind(1_i64).bind(0_i64).bind(0_i64).bind(1_i64),
+                ORDERS.query().bind(1_i64).bind(0_i64).bind(1_i64),
             ]
         };
         let writes = [&super::placing::STATEMENTS[..], &super::settling::STATEMENTS].concat();
@@ -184,7 +178,7 @@ impl SqlOrders {
     }
 }
 
-impl OrderRepository for SqlOrders {
+impl OrderRepository for SqliteOrders {
     async fn products(&self, after_id: i64, limit: i64) -> Result<Vec<ProductRow>, StoreError> {
         let rows = self.db.fetch_all(PRODUCTS.query().bind(after_id).bind(limit)).await?;
         rows.iter().map(product_from).collect()
@@ -196,7 +190,7 @@ impl OrderRepository for SqlOrders {
     }
 
     async fn place(&self, placement: Placement) -> Result<Placed, PlaceError> {
-        self.db.transaction("TRANSACTION place order", || super::placing::place(&self.db, &placement)).await
+        self.db.transaction("TRANSACTION place order", super::placing::place(&self.db, placement)).await
     }
 
     async fn order(&self, id: i64) -> Result<Option<OrderRow>, StoreError> {
@@ -205,41 +199,44 @@ impl OrderRepository for SqlOrders {
     }
 
     async fn orders(&self, user_id: i64, before_id: i64, limit: i64) -> Result<Vec<OrderRow>, StoreError> {
-        let rows = self.db.fetch_all(ORDERS.query().bind(user_id).bind(before_id).bind(before_id).bind(limit)).await?;
+        let rows = self.db.fetch_all(ORDERS.query().bind(user_id).bind(before_id).bind(limit)).await?;
         orders_from(&rows)
     }
 
     async fn apply(&self, event: Event) -> Result<bool, StoreError> {
-        self.db.transaction("TRANSACTION apply event", || super::settling::apply(&self.db, &event)).await
+        self.db.transaction("TRANSACTION apply event", super::settling::apply(&self.db, event)).await
     }
 }
 
-fn product_from(row: &Row) -> Result<ProductRow, StoreError> {
+fn product_from(row: &SqliteRow) -> Result<ProductRow, StoreError> {
     Ok(ProductRow {
-        id: row.get("id")?,
-        name: row.get("name")?,
-        description: row.get("description")?,
-        price: row.get("price")?,
-        available: row.get("available")?,
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        price: row.try_get("price")?,
+        available: row.try_get("available")?,
     })
 }
 
 /// Rows of orders joined with their lines, a line each, lines of an order together.
-pub(super) fn orders_from(rows: &[Row]) -> Result<Vec<OrderRow>, StoreError> {
+pub(super) fn orders_from(rows: &[SqliteRow]) -> Result<Vec<OrderRow>, StoreError> {
     let mut orders: Vec<OrderRow> = Vec::new();
     for row in rows {
-        let id: i64 = row.get("id")?;
-        let line =
-            Line { product_id: row.get("product_id")?, quantity: row.get("quantity")?, price: row.get("price")? };
+        let id: i64 = row.try_get("id")?;
+        let line = Line {
+            product_id: row.try_get("product_id")?,
+            quantity: row.try_get("quantity")?,
+            price: row.try_get("price")?,
+        };
         match orders.last_mut().filter(|order| order.id == id) {
             Some(order) => order.lines.push(line),
             None => orders.push(OrderRow {
                 id,
-                user_id: row.get("user_id")?,
-                status: row.get("status")?,
-                total: row.get("total")?,
+                user_id: row.try_get("user_id")?,
+                status: row.try_get("status")?,
+                total: row.try_get("total")?,
                 lines: vec![line],
-                created_unix_ms: row.get("created_unix_ms")?,
+                created_unix_ms: row.try_get("created_unix_ms")?,
             }),
         }
     }
