@@ -1,6 +1,6 @@
 //! Compiles the shop's protocols with a pure-Rust compiler, so that nobody needs `protoc`.
 
-const PROTOS: [&str; 4] = ["user.proto", "order.proto", "pay.proto", "control.proto"];
+const PROTOS: [&str; 5] = ["user.proto", "order.proto", "pay.proto", "control.proto", "etcd.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");

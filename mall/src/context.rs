@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Timeout of a call to another service, unless the caller's own deadline is nearer.
+/// Timeout of a call to another service, unless its client's configuration has one or the caller's own deadline is nearer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What every part of a service shares: configuration, clock, chance, breakers, shedders, meters, faults, discovery. Cheap
@@ -141,10 +141,14 @@ impl ServiceContext {
         if let Some(client) = clients.get(service) {
             return client.clone();
         }
+        let timeout = match self.inner.config.rpc_client(service) {
+            Some(conf) => (conf.timeout > 0).then(|| Duration::from_millis(conf.timeout)),
+            None => Some(CALL_TIMEOUT),
+        };
         let client = Client::new(
             service,
             self.inner.discovery.as_ref(),
-            Some(CALL_TIMEOUT),
+            timeout,
             self.inner.environment.clone(),
             self.inner.guards.clone(),
             Arc::clone(&self.inner.reporter),

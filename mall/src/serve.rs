@@ -6,7 +6,7 @@
 
 use crate::config::{Role, ServiceConfig};
 use crate::context::ServiceContext;
-use crate::discovery::{Announcement, Discovery, Endpoint, Registry, RegistryError, Static};
+use crate::discovery::{self, Announcement, DiscoveryError, Endpoint, reachable};
 use crate::rpc::admin_service;
 use crate::rpc::server::{Governed, Policy};
 use crate::store::{self, StoreError};
@@ -14,13 +14,16 @@ use crate::telemetry::{Telemetry, TelemetryError};
 use crate::{gateway, listener, order, pay, shed, user};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt;
+
+/// How long a service that must be there first is waited for; as in go-zero.
+const CALLEE_WAIT: Duration = Duration::from_secs(3);
 
 /// What a role answers.
 pub enum Application {
@@ -50,9 +53,19 @@ pub enum ServeError {
     /// Tokens would not be safe.
     #[error(transparent)]
     Secret(#[from] gateway::BadSecret),
-    /// The registry cannot be used.
+    /// The configuration does not say where services are.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Discovery(#[from] DiscoveryError),
+    /// A service that must be there first is not.
+    #[error("no replica of {service} is connected after {waited:?}; start it first, or set {client}.NonBlock to true")]
+    Unreached {
+        /// Its name.
+        service: &'static str,
+        /// Key of its client.
+        client: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
+    },
 }
 
 /// Runs `role` until `stop` resolves. Needs a tokio runtime of its own, which may be a current-thread one.
@@ -95,7 +108,7 @@ pub async fn run(
         _ => config.listen_on.clone(),
     };
     let (listener, address) = bind(&wanted).await?;
-    let telemetry = Telemetry::start(&config, &address.to_string())?;
+    let telemetry = Telemetry::start(&config, &reachable(address))?;
     let outcome = live(role, config, &telemetry, build, (listener, address), stop).await;
     telemetry.shutdown().await;
     outcome
@@ -110,13 +123,10 @@ async fn live(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let mut stop = std::pin::pin!(stop);
-    let discovery: Arc<dyn Discovery> = if config.mall.control.endpoint.is_empty() {
-        Arc::new(Static::new())
-    } else {
-        Arc::new(Registry::new(&config.mall.control)?)
-    };
+    let discovery = discovery::of(&config, telemetry.meters())?;
     let context = ServiceContext::new(config, telemetry.meters().clone(), discovery);
     let application = build(&context).await?;
+    wait_for_callees(&context).await?;
     let closing = CancellationToken::new();
     let measuring = {
         let (context, shedders, closing) = (context.clone(), context.shedders().clone(), closing.clone());
@@ -194,6 +204,23 @@ async fn open(
     }
 }
 
+/// Waits for each service whose client says `NonBlock: false`, as go-zero does, and no longer than that.
+async fn wait_for_callees(context: &ServiceContext) -> Result<(), ServeError> {
+    let config = context.config();
+    let clients = [
+        ("user-rpc", "UserRpc", &config.user_rpc),
+        ("order-rpc", "OrderRpc", &config.order_rpc),
+        ("pay-rpc", "PayRpc", &config.pay_rpc),
+    ];
+    for (service, client, conf) in clients {
+        if conf.as_ref().is_some_and(|conf| !conf.non_block) {
+            let connected = tokio::time::timeout(CALLEE_WAIT, context.client(service).ready()).await;
+            connected.map_err(|_| ServeError::Unreached { service, client, waited: CALLEE_WAIT })?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the process known once it can do its work: what answers HTTP when each service that it calls has a connected
 /// replica.
 async fn announce(
@@ -208,7 +235,7 @@ async fn announce(
     let config = context.config();
     let announcement = Announcement {
         service: config.name.clone(),
-        endpoint: Endpoint::new(config.instance(), address.to_string()),
+        endpoint: Endpoint::new(config.instance(), reachable(address)),
         admin: admin.to_string(),
     };
     context.discovery().announce(announcement).await

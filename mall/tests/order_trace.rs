@@ -6,8 +6,8 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
-use mall::order::{OrderRepository, SqliteOrders};
-use mall::pay::{Callbacks, Deliver, Delivery, OutboxEvent, PayRepository, Provider, Relay, SqlitePayments, Turn};
+use mall::order::{OrderRepository, SqlOrders};
+use mall::pay::{Callbacks, Deliver, Delivery, OutboxEvent, PayRepository, Provider, Relay, SqlPayments, Turn};
 use mall::store::Database;
 use mall::telemetry::{Meters, in_span};
 use opentelemetry::Context;
@@ -135,7 +135,7 @@ async fn an_idle_relay_leaves_no_spans() {
     let recorded = record_spans();
     let data = Data::with_stock(1).await;
     let db = Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens");
-    let payments = SqlitePayments::new(db);
+    let payments = SqlPayments::new(db);
     let provider = Provider::new(Callbacks::new(payments.clone()), Duration::ZERO);
     let mut relay = Relay::new(payments, Nowhere, provider, "pay-rpc/1");
     let looks = async {
@@ -155,8 +155,8 @@ async fn making_statements_ready_leaves_no_spans_and_changes_nothing() {
     let open = |source: String, namespace| async move {
         Database::open(&source, namespace, Meters::disabled()).await.expect("opens")
     };
-    let orders = SqliteOrders::new(open(data.sources.order.clone(), "order").await);
-    let payments = SqlitePayments::new(open(data.sources.pay.clone(), "pay").await);
+    let orders = SqlOrders::new(open(data.sources.order.clone(), "order").await);
+    let payments = SqlPayments::new(open(data.sources.pay.clone(), "pay").await);
     let before = orders.products(0, 10).await.expect("reads");
     let ready = async {
         orders.warm().await.expect("every statement is legal");

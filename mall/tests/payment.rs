@@ -5,26 +5,26 @@ mod shop;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mall::order::{Event, EventKind, Line, OrderRepository, Placement, SqliteOrders};
+use mall::order::{Event, EventKind, Line, OrderRepository, Placement, SqlOrders};
 use mall::pay::{
     Callbacks, Deliver, Delivery, NewPayment, OutboxEvent, PayError, PayRepository, Provider, Relay, Report,
-    SqlitePayments, Turn,
+    SqlPayments, Turn,
 };
 use mall::store::Database;
 use mall::telemetry::Meters;
 use mall::verify::{Verdict, check};
 use shop::Data;
 
-async fn payments(data: &Data) -> SqlitePayments {
-    SqlitePayments::new(Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens"))
+async fn payments(data: &Data) -> SqlPayments {
+    SqlPayments::new(Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens"))
 }
 
-async fn orders(data: &Data) -> SqliteOrders {
-    SqliteOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
+async fn orders(data: &Data) -> SqlOrders {
+    SqlOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
 }
 
 /// An order of two pieces and its pending payment; answers their ids and the amount.
-async fn ordered(orders: &SqliteOrders, payments: &SqlitePayments) -> (i64, i64, i64) {
+async fn ordered(orders: &SqlOrders, payments: &SqlPayments) -> (i64, i64, i64) {
     let lines = vec![Line { product_id: 1, quantity: 2, price: 0 }];
     let placement = Placement { user_id: 3, idempotency_key: "k".into(), lines, trace_id: String::new() };
     let order = orders.place(placement).await.expect("places").order;
@@ -43,13 +43,13 @@ fn report(payment_id: i64, amount: i64, success: bool) -> Report {
 /// Delivers straight into the order database; while `broken`, nothing arrives.
 #[derive(Clone)]
 struct Direct {
-    orders: SqliteOrders,
+    orders: SqlOrders,
     broken: Arc<Mutex<bool>>,
     delivered: Arc<Mutex<Vec<String>>>,
 }
 
 impl Direct {
-    fn new(orders: SqliteOrders) -> Self {
+    fn new(orders: SqlOrders) -> Self {
         Self { orders, broken: Arc::default(), delivered: Arc::default() }
     }
 
@@ -74,7 +74,7 @@ impl Deliver for Direct {
     }
 }
 
-fn relay(payments: &SqlitePayments, delivery: &Direct, holder: &str) -> Relay<SqlitePayments, Direct> {
+fn relay(payments: &SqlPayments, delivery: &Direct, holder: &str) -> Relay<SqlPayments, Direct> {
     let provider = Provider::new(Callbacks::new(payments.clone()), Duration::ZERO);
     Relay::new(payments.clone(), delivery.clone(), provider, holder)
 }

@@ -4,14 +4,14 @@ mod shop;
 
 use std::collections::BTreeSet;
 
-use mall::order::{Line, OrderRepository, PlaceError, Placement, SqliteOrders};
+use mall::order::{Line, OrderRepository, PlaceError, Placement, SqlOrders};
 use mall::store::Database;
 use mall::telemetry::Meters;
 use mall::verify::{Verdict, check};
 use shop::Data;
 
-async fn orders(data: &Data) -> SqliteOrders {
-    SqliteOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
+async fn orders(data: &Data) -> SqlOrders {
+    SqlOrders::new(Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens"))
 }
 
 fn placement(key: &str, lines: &[(i64, i64)]) -> Placement {

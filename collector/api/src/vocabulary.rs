@@ -60,6 +60,12 @@ vocabulary! {
     P2C_SUCCESS = "p2c.success", Metric, "Gauge, 0 to 1,000: success average of a replica; healthy above 500.";
     P2C_LOAD = "p2c.load", Metric, "Gauge: load of a replica as its caller sees it.";
 
+    // Discovery
+    DISCOVERY_SERVICE = "discovery.service", Attribute, "Service whose replicas are looked for.";
+    DISCOVERY_ENDPOINTS = "discovery.endpoints", Metric, "Gauge: replicas of a service that the process balances over, at most 32.";
+    DISCOVERY_LEFT_OUT = "discovery.left_out", Metric, "Gauge: replicas that were found beyond 32 and are not used.";
+    DISCOVERY_RELOADS = "discovery.reloads", Metric, "Counter: full answers of a registry by discovery.service; zero from the start.";
+
     // Breakers
     BREAKER_TRIPPED = "breaker.tripped", SpanEvent, "The drop ratio went from at most 0 to above 0.";
     BREAKER_REJECTED = "breaker.rejected", SpanEvent, "A breaker refused the call.";
@@ -109,6 +115,9 @@ vocabulary! {
     CACHE_OUTCOME = "cache.outcome", Attribute, "`hit` or `miss`, on cache.requests.";
     CACHE_REQUESTS = "cache.requests", Metric, "Counter: look-ups by cache.name and cache.outcome; zero from the start.";
     CACHE_DB_FAILS = "cache.db_fails", Metric, "Counter: look-ups whose query failed, by cache.name; zero from the start.";
+    STORE_RETRY = "store.retry", SpanEvent, "A database transaction is run a second time.";
+    STORE_RETRY_CAUSE = "cause", Attribute, "`deadlock`, `lock_timeout` or `unique` (another transaction wrote the same key first).";
+    STORE_RETRIES = "store.retries", Metric, "Counter: database transactions run a second time, by db.query.summary and cause.";
     EVENTS_PUBLISHED = "events.published", Metric, "Counter: order events that the relay delivered.";
     EVENTS_APPLIED = "events.applied", Metric, "Counter: order events that changed an order.";
     EVENTS_DUPLICATE = "events.duplicate", Metric, "Counter: order events that had been applied before.";

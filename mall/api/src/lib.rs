@@ -1,7 +1,8 @@
 //! The shop's protocols.
 //!
 //! [`shop`] holds what the services say to each other (`user.proto`, `order.proto`, `pay.proto`); [`control`]
-//! holds what the supervisor and the services say to each other (`control.proto`). The crate owns messages and
+//! holds what the supervisor and the services say to each other (`control.proto`); [`etcd`] holds what a registry of
+//! that kind understands (`etcd.proto`). The crate owns messages and
 //! service traits only: no behaviour, no defaults, no state.
 
 /// Users, orders and payments: package `mall`.
@@ -14,6 +15,12 @@ pub mod shop {
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod control {
     tonic::include_proto!("mall.control.v1");
+}
+
+/// The part of etcd's v3 protocol that discovery needs: package `etcdserverpb`.
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+pub mod etcd {
+    tonic::include_proto!("etcdserverpb");
 }
 
 /// How long the seams that must agree on a size are: 16 MiB for any message of these protocols.

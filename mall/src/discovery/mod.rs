@@ -1,13 +1,27 @@
 //! Where the replicas of a service are.
 //!
 //! A [`Discovery`] answers two questions: who serves this name now (a watch that always holds the last known answer), and
-//! how do others learn of me. [`Registry`] asks the supervisor; [`Static`] is a list in memory. Losing the registry never
+//! how do others learn of me. [`of`] makes the one that the configuration asks for: the supervisor's [`Registry`], etcd,
+//! Consul, a list of addresses, or a name that resolves to all; [`Static`] is a list in memory. Losing the registry never
 //! empties a list: what was known last stays in use.
 
+mod configured;
+mod consul;
+mod dns;
+mod error;
+mod etcd;
 mod fixed;
+mod known;
+mod listed;
+mod place;
+mod reachable;
 mod registry;
+mod subset;
 
+pub use configured::of;
+pub use error::DiscoveryError;
 pub use fixed::Static;
+pub use reachable::reachable;
 pub use registry::{Registry, RegistryError};
 
 use futures::future::BoxFuture;
@@ -17,7 +31,7 @@ use tokio::sync::watch;
 /// One replica of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// `pay-rpc/1`: stable over restarts.
+    /// `pay-rpc/1`: stable over restarts. The address again where the registry knows no more than that.
     pub instance: Arc<str>,
     /// host:port.
     pub address: Arc<str>,
@@ -27,6 +41,12 @@ impl Endpoint {
     /// An endpoint of `instance` at `address`.
     pub fn new(instance: impl Into<Arc<str>>, address: impl Into<Arc<str>>) -> Self {
         Self { instance: instance.into(), address: address.into() }
+    }
+
+    /// An endpoint of which only the address is known.
+    pub fn at(address: &str) -> Self {
+        let address: Arc<str> = address.into();
+        Self { instance: Arc::clone(&address), address }
     }
 }
 

@@ -14,7 +14,7 @@ mod settling;
 pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY, check_items};
 pub use self::consumer::Consumer;
 pub use self::repository::{
-    Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqliteOrders,
+    Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqlOrders,
 };
 pub use self::service::OrderService;
 
@@ -27,8 +27,8 @@ use crate::store::{Database, StoreError};
 
 /// Opens the database, starts to read events where they come over Redis (until the service stops) and makes what `order-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
-    let db = Database::open(context.config().source(), "order", context.meters().clone()).await?;
-    let orders = SqliteOrders::new(db);
+    let db = Database::of(context.config(), "order", context.meters().clone()).await?;
+    let orders = SqlOrders::new(db);
     orders.warm().await?;
     let meters = ConsumerMeters::new(context.meters());
     if let Some((line, streams)) = events::open(context.config()) {

@@ -1,9 +1,7 @@
 //! The transaction that reserves stock and writes an order.
 
-use sqlx::Row;
-
 use super::repository::{Line, OrderRow, PRODUCT, PlaceError, Placed, Placement, orders_from};
-use crate::store::{Database, Statement, Transaction, statement, unix_ms};
+use crate::store::{Database, Dialect, Statement, Transaction, statement, unix_ms};
 
 static BY_KEY: Statement = statement!(
     "SELECT",
@@ -15,7 +13,8 @@ static BY_KEY: Statement = statement!(
 static RESERVE: Statement = statement!(
     "UPDATE",
     "products",
-    "UPDATE products SET available = available - ?1 WHERE id = ?2 AND available >= ?1 RETURNING price"
+    sqlite: "UPDATE products SET available = available - ? WHERE id = ? AND available >= ? RETURNING price",
+    mysql: "UPDATE products SET available = available - ? WHERE id = ? AND available >= ?",
 );
 static INSERT_ORDER: Statement = statement!(
     "INSERT",
@@ -38,14 +37,24 @@ pub(super) static INSERT_EVENT: Statement = statement!(
 pub(super) static STATEMENTS: [&Statement; 6] =
     [&BY_KEY, &RESERVE, &PRODUCT, &INSERT_ORDER, &INSERT_ITEM, &INSERT_EVENT];
 
-/// Holds the write lock from its first statement, so two requests with one key cannot both find nothing.
-pub(super) async fn place(db: &Database, placement: Placement) -> Result<Placed, PlaceError> {
+/// Two requests with one key cannot both write. On SQLite the transaction holds the write lock from its first statement;
+/// on MySQL both may find nothing, and the unique key refuses the second, which is then run again and finds the first.
+///
+/// Products are locked in the order of their ids, so that two orders cannot wait for each other.
+pub(super) async fn place(db: &Database, placement: &Placement) -> Result<Placed, PlaceError> {
     let request = canonical(&placement.lines);
     let mut tx = db.begin().await?;
-    if let Some(order) = earlier(&mut tx, &placement, &request).await? {
+    if let Some(order) = earlier(&mut tx, placement, &request).await? {
         return Ok(Placed { order, replayed: true });
     }
-    let lines = reserve(&mut tx, &placement.lines).await?;
+    let lines = match reserve(&mut tx, &placement.lines).await {
+        // The last pieces may have gone to this very key while its stock was waited for.
+        Err(PlaceError::Short(product)) if db.dialect() == Dialect::Mysql => {
+            let order = earlier(&mut tx, placement, &request).await?;
+            return order.map(|order| Placed { order, replayed: true }).ok_or(PlaceError::Short(product));
+        }
+        outcome => outcome?,
+    };
     let order = write(&mut tx, placement, request, lines).await?;
     tx.commit().await?;
     Ok(Placed { order, replayed: false })
@@ -54,7 +63,7 @@ pub(super) async fn place(db: &Database, placement: Placement) -> Result<Placed,
 async fn earlier(tx: &mut Transaction, placement: &Placement, request: &str) -> Result<Option<OrderRow>, PlaceError> {
     let rows = tx.fetch_all(BY_KEY.query().bind(placement.user_id).bind(placement.idempotency_key.clone())).await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let asked_before: String = first.try_get("request").map_err(crate::store::StoreError::from)?;
+    let asked_before: String = first.get("request")?;
     if asked_before != request {
         return Err(PlaceError::KeyReused);
     }
@@ -65,21 +74,21 @@ async fn earlier(tx: &mut Transaction, placement: &Placement, request: &str) -> 
 async fn reserve(tx: &mut Transaction, lines: &[Line]) -> Result<Vec<Line>, PlaceError> {
     let mut priced = Vec::with_capacity(lines.len());
     for line in lines {
-        let row = tx.fetch_optional(RESERVE.query().bind(line.quantity).bind(line.product_id)).await?;
+        let take = RESERVE.query().bind(line.quantity).bind(line.product_id).bind(line.quantity);
+        let row = tx.update_returning(take, || PRODUCT.query().bind(line.product_id)).await?;
         let Some(row) = row else {
             let exists = tx.fetch_optional(PRODUCT.query().bind(line.product_id)).await?.is_some();
             let product = line.product_id;
             return Err(if exists { PlaceError::Short(product) } else { PlaceError::NoProduct(product) });
         };
-        let price = row.try_get("price").map_err(crate::store::StoreError::from)?;
-        priced.push(Line { price, ..*line });
+        priced.push(Line { price: row.get("price")?, ..*line });
     }
     Ok(priced)
 }
 
 async fn write(
     tx: &mut Transaction,
-    placement: Placement,
+    placement: &Placement,
     request: String,
     lines: Vec<Line>,
 ) -> Result<OrderRow, PlaceError> {
@@ -88,12 +97,12 @@ async fn write(
     let order = INSERT_ORDER
         .query()
         .bind(placement.user_id)
-        .bind(placement.idempotency_key)
+        .bind(placement.idempotency_key.clone())
         .bind(request)
         .bind(total)
-        .bind(placement.trace_id)
+        .bind(placement.trace_id.clone())
         .bind(created_unix_ms);
-    let id = tx.execute(order).await?.last_insert_rowid();
+    let id = tx.execute(order).await?.last_id;
     for line in &lines {
         let item = INSERT_ITEM.query().bind(id).bind(line.product_id).bind(line.quantity).bind(line.price);
         tx.execute(item).await?;

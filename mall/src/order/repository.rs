@@ -1,11 +1,8 @@
-//! Products and orders as rows: the trait, and its SQLite form.
+//! Products and orders as rows: the trait, and its SQL form.
 
 use std::future::Future;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-use crate::store::{Database, Statement, StoreError, statement};
+use crate::store::{Database, FromStore, Row, Statement, StoreError, statement};
 
 /// A product as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +86,15 @@ pub enum PlaceError {
     Store(#[from] StoreError),
 }
 
+impl FromStore for PlaceError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// How a payment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
@@ -147,17 +153,17 @@ static ORDERS: Statement = statement!(
     "SELECT",
     "orders",
     "SELECT o.id, o.user_id, o.status, o.total, o.created_unix_ms, i.product_id, i.quantity, i.price
-     FROM (SELECT * FROM orders WHERE user_id = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3) o
+     FROM (SELECT * FROM orders WHERE user_id = ? AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?) o
      JOIN order_items i ON i.order_id = o.id ORDER BY o.id DESC, i.product_id"
 );
 
-/// Products and orders in SQLite.
+/// Products and orders in an SQL database.
 #[derive(Clone)]
-pub struct SqliteOrders {
+pub struct SqlOrders {
     pub(super) db: Database,
 }
 
-impl SqliteOrders {
+impl SqlOrders {
     /// Over an open database.
     pub fn new(db: Database) -> Self {
         Self { db }
@@ -170,7 +176,7 @@ impl SqliteOrders {
                 PRODUCTS.query().bind(0_i64).bind(1_i64),
                 PRODUCT.query().bind(1_i64),
                 ORDER.query().bind(1_i64),
-                ORDERS.query().bind(1_i64).bind(0_i64).bind(1_i64),
+                ORDERS.query().bind(1_i64).bind(0_i64).bind(0_i64).bind(1_i64),
             ]
         };
         let writes = [&super::placing::STATEMENTS[..], &super::settling::STATEMENTS].concat();
@@ -178,7 +184,7 @@ impl SqliteOrders {
     }
 }
 
-impl OrderRepository for SqliteOrders {
+impl OrderRepository for SqlOrders {
     async fn products(&self, after_id: i64, limit: i64) -> Result<Vec<ProductRow>, StoreError> {
         let rows = self.db.fetch_all(PRODUCTS.query().bind(after_id).bind(limit)).await?;
         rows.iter().map(product_from).collect()
@@ -190,7 +196,7 @@ impl OrderRepository for SqliteOrders {
     }
 
     async fn place(&self, placement: Placement) -> Result<Placed, PlaceError> {
-        self.db.transaction("TRANSACTION place order", super::placing::place(&self.db, placement)).await
+        self.db.transaction("TRANSACTION place order", || super::placing::place(&self.db, &placement)).await
     }
 
     async fn order(&self, id: i64) -> Result<Option<OrderRow>, StoreError> {
@@ -199,44 +205,41 @@ impl OrderRepository for SqliteOrders {
     }
 
     async fn orders(&self, user_id: i64, before_id: i64, limit: i64) -> Result<Vec<OrderRow>, StoreError> {
-        let rows = self.db.fetch_all(ORDERS.query().bind(user_id).bind(before_id).bind(limit)).await?;
+        let rows = self.db.fetch_all(ORDERS.query().bind(user_id).bind(before_id).bind(before_id).bind(limit)).await?;
         orders_from(&rows)
     }
 
     async fn apply(&self, event: Event) -> Result<bool, StoreError> {
-        self.db.transaction("TRANSACTION apply event", super::settling::apply(&self.db, event)).await
+        self.db.transaction("TRANSACTION apply event", || super::settling::apply(&self.db, &event)).await
     }
 }
 
-fn product_from(row: &SqliteRow) -> Result<ProductRow, StoreError> {
+fn product_from(row: &Row) -> Result<ProductRow, StoreError> {
     Ok(ProductRow {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        price: row.try_get("price")?,
-        available: row.try_get("available")?,
+        id: row.get("id")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        price: row.get("price")?,
+        available: row.get("available")?,
     })
 }
 
 /// Rows of orders joined with their lines, a line each, lines of an order together.
-pub(super) fn orders_from(rows: &[SqliteRow]) -> Result<Vec<OrderRow>, StoreError> {
+pub(super) fn orders_from(rows: &[Row]) -> Result<Vec<OrderRow>, StoreError> {
     let mut orders: Vec<OrderRow> = Vec::new();
     for row in rows {
-        let id: i64 = row.try_get("id")?;
-        let line = Line {
-            product_id: row.try_get("product_id")?,
-            quantity: row.try_get("quantity")?,
-            price: row.try_get("price")?,
-        };
+        let id: i64 = row.get("id")?;
+        let line =
+            Line { product_id: row.get("product_id")?, quantity: row.get("quantity")?, price: row.get("price")? };
         match orders.last_mut().filter(|order| order.id == id) {
             Some(order) => order.lines.push(line),
             None => orders.push(OrderRow {
                 id,
-                user_id: row.try_get("user_id")?,
-                status: row.try_get("status")?,
-                total: row.try_get("total")?,
+                user_id: row.get("user_id")?,
+                status: row.get("status")?,
+                total: row.get("total")?,
                 lines: vec![line],
-                created_unix_ms: row.try_get("created_unix_ms")?,
+                created_unix_ms: row.get("created_unix_ms")?,
             }),
         }
     }

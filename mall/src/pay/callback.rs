@@ -10,8 +10,9 @@ use crate::telemetry::span;
 static LEAVE_PENDING: Statement = statement!(
     "UPDATE",
     "payments",
-    "UPDATE payments SET status = ?1, provider_ref = ?2 WHERE id = ?3 AND amount = ?4 AND status = 'PENDING'
-     RETURNING id, order_id, user_id, amount, status, traceparent"
+    sqlite: "UPDATE payments SET status = ?, provider_ref = ? WHERE id = ? AND amount = ? AND status = 'PENDING'
+     RETURNING id, order_id, user_id, amount, status, traceparent",
+    mysql: "UPDATE payments SET status = ?, provider_ref = ? WHERE id = ? AND amount = ? AND status = 'PENDING'",
 );
 static PAID_ELSEWHERE: Statement = statement!(
     "SELECT",
@@ -22,7 +23,7 @@ static PAID_ELSEWHERE: Statement = statement!(
 static INSERT_ENTRIES: Statement = statement!(
     "INSERT",
     "ledger",
-    "INSERT INTO ledger (payment_id, account, amount, created_unix_ms) VALUES (?1, ?2, -?3, ?4), (?1, 'shop', ?3, ?4)"
+    "INSERT INTO ledger (payment_id, account, amount, created_unix_ms) VALUES (?, ?, ?, ?), (?, 'shop', ?, ?)"
 );
 static INSERT_EVENT: Statement = statement!(
     "INSERT",
@@ -35,8 +36,9 @@ static INSERT_EVENT: Statement = statement!(
 pub(super) static STATEMENTS: [&Statement; 5] =
     [&PAID_ELSEWHERE, &LEAVE_PENDING, &BY_ID, &INSERT_ENTRIES, &INSERT_EVENT];
 
-/// The transaction. A payment that is not PENDING stays as it is: reports may come twice.
-pub(super) async fn settle(db: &Database, report: Report) -> Result<Settled, PayError> {
+/// The transaction. A payment that is not PENDING stays as it is: reports may come twice. Of two payments of one order that
+/// are settled at once on MySQL, the unique key refuses the second, which is then run again and finds the order paid.
+pub(super) async fn settle(db: &Database, report: &Report) -> Result<Settled, PayError> {
     let mut tx = db.begin().await?;
     // Money for an order that is already paid is refused, so the order can never be paid twice.
     let success = report.success && tx.fetch_optional(PAID_ELSEWHERE.query().bind(report.payment_id)).await?.is_none();
@@ -47,11 +49,11 @@ pub(super) async fn settle(db: &Database, report: Report) -> Result<Settled, Pay
         .bind(report.provider_ref.clone())
         .bind(report.payment_id)
         .bind(report.amount);
-    let Some(row) = tx.fetch_optional(update).await? else {
-        return unchanged(&mut tx, &report).await;
+    let Some(row) = tx.update_returning(update, || BY_ID.query().bind(report.payment_id)).await? else {
+        return unchanged(&mut tx, report).await;
     };
     let payment = payment_from(&row)?;
-    record(&mut tx, &payment, &report, success).await?;
+    record(&mut tx, &payment, report, success).await?;
     tx.commit().await?;
     Ok(Settled { payment, changed: true })
 }
@@ -70,7 +72,8 @@ async fn record(tx: &mut Transaction, payment: &PaymentRow, report: &Report, suc
     let now = unix_ms();
     if success {
         let account = format!("user:{}", payment.user_id);
-        tx.execute(INSERT_ENTRIES.query().bind(payment.id).bind(account).bind(payment.amount).bind(now)).await?;
+        let debit = INSERT_ENTRIES.query().bind(payment.id).bind(account).bind(-payment.amount).bind(now);
+        tx.execute(debit.bind(payment.id).bind(payment.amount).bind(now)).await?;
     } else if report.success {
         // The order is paid by another payment; closing it because of this one would be wrong.
         return Ok(());

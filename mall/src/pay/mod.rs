@@ -19,7 +19,7 @@ pub use self::provider::Provider;
 pub use self::publisher::StreamDelivery;
 pub use self::relay::{Relay, Turn};
 pub use self::repository::{
-    Initiated, NewPayment, OutboxEvent, PayError, PayRepository, PaymentRow, Report, Settled, SqlitePayments,
+    Initiated, NewPayment, OutboxEvent, PayError, PayRepository, PaymentRow, Report, Settled, SqlPayments,
 };
 pub use self::service::PayService;
 
@@ -38,8 +38,8 @@ const PROVIDER_DELAY: Duration = Duration::from_millis(5);
 /// Opens the database, starts the relay (until the service stops) and makes what `pay-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let config = context.config();
-    let db = Database::open(config.source(), "pay", context.meters().clone()).await?;
-    let payments = SqlitePayments::new(db);
+    let db = Database::of(config, "pay", context.meters().clone()).await?;
+    let payments = SqlPayments::new(db);
     payments.warm().await?;
     let callbacks = Callbacks::new(payments.clone());
     let provider = Provider::new(callbacks.clone(), PROVIDER_DELAY);

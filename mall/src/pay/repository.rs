@@ -1,13 +1,10 @@
-//! Payments as rows: the trait, and its SQLite form.
+//! Payments as rows: the trait, and its SQL form.
 
 use std::future::Future;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use super::callback::settle;
 use crate::order::EventKind;
-use crate::store::{Database, Statement, StoreError, statement, unix_ms};
+use crate::store::{Database, FromStore, Row, Statement, StoreError, statement, unix_ms};
 
 /// A payment as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +114,15 @@ pub enum PayError {
     Store(#[from] StoreError),
 }
 
+impl FromStore for PayError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// Where payments are kept.
 pub trait PayRepository: Clone + Send + Sync + 'static {
     /// Writes a PENDING payment, or replays the one of the same key.
@@ -175,11 +181,12 @@ static OVERDUE: Statement = statement!(
      WHERE status = 'PENDING' AND created_unix_ms < ? ORDER BY created_unix_ms LIMIT ?"
 );
 static HOLDER: Statement = statement!("SELECT", "leases", "SELECT holder, expires_unix_ms FROM leases WHERE name = ?");
+static FIRST_LEASE: Statement =
+    statement!("INSERT", "leases", "INSERT INTO leases (name, holder, expires_unix_ms) VALUES (?, ?, ?)");
 static TAKE_LEASE: Statement = statement!(
-    "INSERT",
+    "UPDATE",
     "leases",
-    "INSERT INTO leases (name, holder, expires_unix_ms) VALUES (?1, ?2, ?3)
-     ON CONFLICT (name) DO UPDATE SET holder = ?2, expires_unix_ms = ?3 WHERE holder = ?2 OR expires_unix_ms < ?4"
+    "UPDATE leases SET holder = ?, expires_unix_ms = ? WHERE name = ? AND (holder = ? OR expires_unix_ms < ?)"
 );
 static UNDELIVERED: Statement = statement!(
     "SELECT",
@@ -190,16 +197,19 @@ static UNDELIVERED: Statement = statement!(
 static DELIVERED: Statement = statement!(
     "UPDATE",
     "outbox",
-    "UPDATE outbox SET published_unix_ms = ? WHERE id IN (SELECT value FROM json_each(?))"
+    sqlite: "WITH ids AS (SELECT value FROM json_each(?))
+     UPDATE outbox SET published_unix_ms = ? WHERE id IN (SELECT value FROM ids)",
+    mysql: "UPDATE json_table(?, '$[*]' COLUMNS (id BIGINT PATH '$')) j STRAIGHT_JOIN outbox o ON o.id = j.id
+     SET o.published_unix_ms = ?",
 );
 
-/// Payments in SQLite.
+/// Payments in an SQL database.
 #[derive(Clone)]
-pub struct SqlitePayments {
+pub struct SqlPayments {
     db: Database,
 }
 
-impl SqlitePayments {
+impl SqlPayments {
     /// Over an open database.
     pub fn new(db: Database) -> Self {
         Self { db }
@@ -216,11 +226,12 @@ impl SqlitePayments {
                 UNDELIVERED.query().bind(1_i64),
             ]
         };
-        let writes = [&[&BY_KEY, &INSERT, &TAKE_LEASE, &DELIVERED][..], &super::callback::STATEMENTS].concat();
+        let writes =
+            [&[&BY_KEY, &INSERT, &FIRST_LEASE, &TAKE_LEASE, &DELIVERED][..], &super::callback::STATEMENTS].concat();
         self.db.warm(reads, &writes).await
     }
 
-    async fn start(&self, payment: NewPayment) -> Result<Initiated, PayError> {
+    async fn start(&self, payment: &NewPayment) -> Result<Initiated, PayError> {
         let mut tx = self.db.begin().await?;
         let by_key = BY_KEY.query().bind(payment.user_id).bind(payment.idempotency_key.clone());
         if let Some(row) = tx.fetch_optional(by_key).await? {
@@ -228,7 +239,7 @@ impl SqlitePayments {
             let same = earlier.order_id == payment.order_id && earlier.amount == payment.amount;
             return if same { Ok(Initiated { payment: earlier, replayed: true }) } else { Err(PayError::KeyReused) };
         }
-        let NewPayment { order_id, user_id, amount, idempotency_key, traceparent } = payment;
+        let NewPayment { order_id, user_id, amount, idempotency_key, traceparent } = payment.clone();
         let insert = INSERT
             .query()
             .bind(order_id)
@@ -237,16 +248,16 @@ impl SqlitePayments {
             .bind(idempotency_key)
             .bind(traceparent.clone())
             .bind(unix_ms());
-        let id = tx.execute(insert).await?.last_insert_rowid();
+        let id = tx.execute(insert).await?.last_id;
         tx.commit().await?;
         let payment = PaymentRow { id, order_id, user_id, amount, status: "PENDING".to_owned(), traceparent };
         Ok(Initiated { payment, replayed: false })
     }
 }
 
-impl PayRepository for SqlitePayments {
+impl PayRepository for SqlPayments {
     async fn initiate(&self, payment: NewPayment) -> Result<Initiated, PayError> {
-        self.db.transaction("TRANSACTION initiate payment", self.start(payment)).await
+        self.db.transaction("TRANSACTION initiate payment", || self.start(&payment)).await
     }
 
     async fn payment(&self, id: i64) -> Result<Option<PaymentRow>, StoreError> {
@@ -260,7 +271,7 @@ impl PayRepository for SqlitePayments {
     }
 
     async fn settle(&self, report: Report) -> Result<Settled, PayError> {
-        self.db.transaction("TRANSACTION settle payment", settle(&self.db, report)).await
+        self.db.transaction("TRANSACTION settle payment", || settle(&self.db, &report)).await
     }
 
     async fn overdue(&self, before_unix_ms: i64, limit: i64) -> Result<Vec<PaymentRow>, StoreError> {
@@ -272,14 +283,19 @@ impl PayRepository for SqlitePayments {
         let now = unix_ms();
         // Looked at first: asking in vain must not take the write lock from those who pay.
         let rows = self.db.peek(HOLDER.query().bind(name)).await?;
-        if let Some(row) = rows.first() {
-            let (other, expires): (String, i64) = (row.try_get("holder")?, row.try_get("expires_unix_ms")?);
-            if other != holder && expires >= now {
-                return Ok(false);
-            }
+        let Some(row) = rows.first() else {
+            let first = FIRST_LEASE.query().bind(name).bind(holder.to_owned()).bind(until_unix_ms);
+            return match self.db.settle(first).await {
+                Err(StoreError::Unique(_)) => Ok(false),
+                outcome => outcome.map(|_| true),
+            };
+        };
+        let (other, expires): (String, i64) = (row.get("holder")?, row.get("expires_unix_ms")?);
+        if other != holder && expires >= now {
+            return Ok(false);
         }
-        let take = TAKE_LEASE.query().bind(name).bind(holder.to_owned()).bind(until_unix_ms).bind(now);
-        Ok(self.db.settle(take).await?.rows_affected() == 1)
+        let take = TAKE_LEASE.query().bind(holder.to_owned()).bind(until_unix_ms).bind(name);
+        Ok(self.db.settle(take.bind(holder.to_owned()).bind(now)).await?.rows_affected == 1)
     }
 
     async fn undelivered(&self, limit: i64) -> Result<Vec<OutboxEvent>, StoreError> {
@@ -289,31 +305,31 @@ impl PayRepository for SqlitePayments {
 
     async fn delivered(&self, ids: &[i64]) -> Result<(), StoreError> {
         let ids = crate::seed::as_json(ids);
-        self.db.settle(DELIVERED.query().bind(unix_ms()).bind(ids)).await?;
+        self.db.settle(DELIVERED.query().bind(ids).bind(unix_ms())).await?;
         Ok(())
     }
 }
 
-pub(super) fn payment_from(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
+pub(super) fn payment_from(row: &Row) -> Result<PaymentRow, StoreError> {
     Ok(PaymentRow {
-        id: row.try_get("id")?,
-        order_id: row.try_get("order_id")?,
-        user_id: row.try_get("user_id")?,
-        amount: row.try_get("amount")?,
-        status: row.try_get("status")?,
-        traceparent: row.try_get("traceparent")?,
+        id: row.get("id")?,
+        order_id: row.get("order_id")?,
+        user_id: row.get("user_id")?,
+        amount: row.get("amount")?,
+        status: row.get("status")?,
+        traceparent: row.get("traceparent")?,
     })
 }
 
-fn event_from(row: &SqliteRow) -> Result<OutboxEvent, StoreError> {
-    let kind: String = row.try_get("kind")?;
+fn event_from(row: &Row) -> Result<OutboxEvent, StoreError> {
+    let kind: String = row.get("kind")?;
     Ok(OutboxEvent {
-        id: row.try_get("id")?,
-        event_id: row.try_get("event_id")?,
+        id: row.get("id")?,
+        event_id: row.get("event_id")?,
         kind: if kind == "SUCCEEDED" { EventKind::Succeeded } else { EventKind::Failed },
-        order_id: row.try_get("order_id")?,
-        payment_id: row.try_get("payment_id")?,
-        amount: row.try_get("amount")?,
-        traceparent: row.try_get("traceparent")?,
+        order_id: row.get("order_id")?,
+        payment_id: row.get("payment_id")?,
+        amount: row.get("amount")?,
+        traceparent: row.get("traceparent")?,
     })
 }

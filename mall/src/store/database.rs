@@ -1,174 +1,283 @@
-//! One database file: one connection that writes, a few that read, a span around each statement.
+//! A database, whichever it is: statements in spans, transactions that are tried again when that is safe.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
-use sqlx::Sqlite;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteQueryResult, SqliteRow};
-use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::source::options;
-use super::{Query, Statement, StoreError};
+use super::source::Source;
+use super::{Dialect, Done, Query, Row, Statement, StoreError, mysql, sqlite};
+use crate::config::{self, ServiceConfig};
 use crate::telemetry::{Meters, span};
 
-/// How long a caller waits for a connection; the library's 30 s would look like a hang.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-pub(super) const READERS: u32 = 2;
-
-/// Between attempts to get the write lock from another process. SQLite's own back-off grows to 100 ms and starves whoever
-/// waits longest; a flat, short poll does not.
-const LOCK_POLL: Duration = Duration::from_millis(1);
-
 /// An open database. Cheap to clone.
-///
-/// SQLite lets one connection write at a time. Within a process writers queue, first come first served, for the one
-/// connection that writes; only the head of the queue asks for the file's lock.
 #[derive(Clone)]
 pub struct Database {
-    writer: SqlitePool,
-    pub(super) reader: SqlitePool,
-    /// Held by whoever writes or waits for the file's lock.
-    turn: Arc<Mutex<()>>,
+    engine: Engine,
     scope: Scope,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(sqlite::File),
+    Mysql(mysql::Pool),
 }
 
 /// What every statement's span and measurement need.
 #[derive(Clone)]
-struct Scope {
-    namespace: &'static str,
+pub(super) struct Scope {
+    pub(super) dialect: Dialect,
+    /// `sqlite`, `mysql` or `mariadb`.
+    pub(super) system: &'static str,
+    pub(super) namespace: &'static str,
     meters: Meters,
 }
 
-/// A transaction that holds the write lock from its beginning. Dropped, it rolls back.
+/// A transaction. Dropped, it rolls back.
 pub struct Transaction {
-    // Before the turn: the connection must be back in its pool when the next one asks for it.
-    pub(super) inner: sqlx::Transaction<'static, Sqlite>,
-    _turn: OwnedMutexGuard<()>,
+    engine: Open,
     scope: Scope,
 }
 
+enum Open {
+    Sqlite(sqlite::Writing),
+    Mysql(mysql::Lease),
+}
+
+/// An error that may have come from the database.
+pub trait FromStore: From<StoreError> {
+    /// The database's own error; `None` when the refusal is the repository's.
+    fn store_error(&self) -> Option<&StoreError>;
+}
+
+impl FromStore for StoreError {
+    fn store_error(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
 impl Database {
-    /// Opens an existing, migrated database. `namespace` is its name on spans (`order`).
+    /// Opens the database of a service's configuration. `namespace` is its name on spans (`order`).
+    pub async fn of(config: &ServiceConfig, namespace: &'static str, meters: Meters) -> Result<Self, StoreError> {
+        Self::open_with(config.source(), &config.database, namespace, meters).await
+    }
+
+    /// [`Database::of`] with a pool of the default size.
     pub async fn open(source: &str, namespace: &'static str, meters: Meters) -> Result<Self, StoreError> {
-        let pool =
-            || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false).idle_timeout(None);
-        let writes = options(source)?.busy_timeout(Duration::ZERO);
-        // Opening may meet the lock of another process too: it takes part in the recovery of the log of changes.
-        let connect = while_locked(|| pool().max_connections(1).connect_with(writes.clone()));
-        let writer = within_patience(connect).await?;
-        // `query_only` instead of read-only files: a reader of a write-ahead log must be able to make its shared memory.
-        let readers = options(source)?.pragma("query_only", "1");
-        let reader = pool().max_connections(READERS).connect_lazy_with(readers);
-        Ok(Self { writer, reader, turn: Arc::default(), scope: Scope { namespace, meters } })
+        Self::open_with(source, &config::Database::default(), namespace, meters).await
     }
 
-    /// The first row, from a reading connection.
-    pub async fn fetch_optional(&self, query: Query) -> Result<Option<SqliteRow>, StoreError> {
-        self.scope.observed(query.statement, query.inner.fetch_optional(&self.reader)).await
+    /// Opens an existing, migrated database. A server is waited for: it may start beside the service.
+    pub async fn open_with(
+        source: &str,
+        pool: &config::Database,
+        namespace: &'static str,
+        meters: Meters,
+    ) -> Result<Self, StoreError> {
+        match Source::parse(source)? {
+            Source::File(path) => {
+                let scope = Scope { dialect: Dialect::Sqlite, system: "sqlite", namespace, meters };
+                Ok(Self { engine: Engine::Sqlite(sqlite::File::open(path).await?), scope })
+            }
+            Source::Server(server) => {
+                let pool = mysql::Pool::new(server, pool);
+                let system = pool.system().await?;
+                pool.observe(meters.meter(), namespace);
+                let scope = Scope { dialect: Dialect::Mysql, system, namespace, meters };
+                Ok(Self { engine: Engine::Mysql(pool), scope })
+            }
+        }
     }
 
-    /// Every row, from a reading connection.
-    pub async fn fetch_all(&self, query: Query) -> Result<Vec<SqliteRow>, StoreError> {
-        self.scope.observed(query.statement, query.inner.fetch_all(&self.reader)).await
+    /// Which SQL it understands.
+    pub fn dialect(&self) -> Dialect {
+        self.scope.dialect
+    }
+
+    /// The first row, outside of any transaction.
+    pub async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, StoreError> {
+        let statement = query.statement;
+        let run = async {
+            match &self.engine {
+                Engine::Sqlite(file) => file.fetch_optional(query).await,
+                Engine::Mysql(pool) => pool.fetch_optional(query).await,
+            }
+        };
+        self.scope.observed(statement, run).await
+    }
+
+    /// Every row, outside of any transaction.
+    pub async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+        let statement = query.statement;
+        self.scope.observed(statement, self.peek(query)).await
     }
 
     /// Every row, outside every trace: for the polling of background work.
-    pub async fn peek(&self, query: Query) -> Result<Vec<SqliteRow>, StoreError> {
-        Ok(query.inner.fetch_all(&self.reader).await?)
+    pub async fn peek(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(file) => file.fetch_all(query).await,
+            Engine::Mysql(pool) => pool.fetch_all(query).await,
+        }
     }
 
     /// Runs a single writing statement outside every trace: for the book-keeping of background work.
-    pub async fn settle(&self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        let mut tx = self.begin().await?;
-        let result = query.inner.execute(&mut *tx.inner).await?;
-        tx.commit().await?;
-        Ok(result)
+    pub async fn settle(&self, query: Query) -> Result<Done, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(file) => {
+                let mut tx = file.begin().await?;
+                let done = tx.execute(query).await?;
+                tx.commit().await?;
+                Ok(done)
+            }
+            Engine::Mysql(pool) => pool.execute(query).await,
+        }
     }
 
     /// Runs a single writing statement in a transaction of its own.
-    pub async fn execute(&self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        let mut tx = self.begin().await?;
-        let result = tx.execute(query).await?;
-        tx.commit().await?;
-        Ok(result)
+    pub async fn execute(&self, query: Query) -> Result<Done, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                let mut tx = self.begin().await?;
+                let done = tx.execute(query).await?;
+                tx.commit().await?;
+                Ok(done)
+            }
+            Engine::Mysql(pool) => {
+                let statement = query.statement;
+                self.scope.observed(statement, pool.execute(query)).await
+            }
+        }
     }
 
-    /// Takes the write lock, waiting for other writers of this process and of others.
+    /// Begins a transaction. On SQLite it holds the write lock from here on, having waited for other writers; on MySQL it
+    /// reads what is committed and locks the rows that it writes.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
-        let in_turn = async {
-            let turn = self.turn.clone().lock_owned().await;
-            let inner = while_locked(|| self.writer.begin_with("BEGIN IMMEDIATE")).await?;
-            Ok(Transaction { inner, _turn: turn, scope: self.scope.clone() })
+        let engine = match &self.engine {
+            Engine::Sqlite(file) => Open::Sqlite(file.begin().await?),
+            Engine::Mysql(pool) => Open::Mysql(pool.begin().await?),
         };
-        within_patience(in_turn).await
+        Ok(Transaction { engine, scope: self.scope.clone() })
     }
 
     /// Runs `work`, which begins and commits a transaction, in a span: its self time is the wait for the lock and the commit.
-    pub async fn transaction<T, E: From<StoreError>>(
-        &self,
-        summary: &'static str,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+    ///
+    /// Where other transactions of the server got in its way, which rolled it back as a whole, it runs once more: after a
+    /// deadlock, a lock that was not to be had in time, or a row with its key that was written meanwhile.
+    pub async fn transaction<T, E, F>(&self, summary: &'static str, work: impl Fn() -> F) -> Result<T, E>
+    where
+        E: FromStore,
+        F: Future<Output = Result<T, E>>,
+    {
         let attributes = || {
             vec![
-                KeyValue::new("db.system.name", "sqlite"),
+                KeyValue::new("db.system.name", self.scope.system),
                 KeyValue::new("db.namespace", self.scope.namespace),
                 KeyValue::new("db.operation.name", "TRANSACTION"),
                 KeyValue::new("db.query.summary", summary),
             ]
         };
+        let attempts = async {
+            let outcome = work().await;
+            let met = outcome.as_ref().err().and_then(FromStore::store_error).and_then(StoreError::interference);
+            let Some(cause) = met else { return outcome };
+            self.scope.meters.store_retry(summary, cause);
+            work().await
+        };
         // On the heap: a span's future holds its work by value, more than once.
-        span::in_span(summary, SpanKind::Client, attributes, Box::pin(work)).await
+        span::in_span(summary, SpanKind::Client, attributes, Box::pin(attempts)).await
     }
 
-    /// Closes the connections, writing the log of changes back into the file.
+    /// Makes the first calls as fast as any other: opens connections, runs `reads` once on each, prepares `writes`; no row
+    /// changes and no span is made. A busy database costs only the first calls their speed; a table that is missing is an
+    /// error.
+    ///
+    /// A balancer that weighs replicas by latency takes the first measurement entirely: a replica whose first call also
+    /// pays for opening a connection, reading the schema and preparing statements looks slow for many seconds.
+    pub async fn warm(&self, reads: impl Fn() -> Vec<Query>, writes: &[&'static Statement]) -> Result<(), StoreError> {
+        let outcome = match &self.engine {
+            Engine::Sqlite(file) => file.warm(reads, writes).await,
+            Engine::Mysql(pool) => pool.warm(reads, writes).await,
+        };
+        match outcome {
+            Err(error @ StoreError::Busy(_)) => {
+                tracing::warn!(%error, "cannot prepare statements before the first call; it will be slower than others");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Closes the connections; SQLite writes the log of changes back into its file.
     pub async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
-    }
-}
-
-/// Tries again as long as another process holds the file's lock.
-async fn while_locked<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, sqlx::Error>>,
-{
-    loop {
-        match attempt().await.map_err(StoreError::from) {
-            Err(StoreError::Busy(_)) => tokio::time::sleep(LOCK_POLL).await,
-            outcome => return outcome,
+        match &self.engine {
+            Engine::Sqlite(file) => file.close().await,
+            Engine::Mysql(pool) => pool.close().await,
         }
     }
 }
 
-async fn within_patience<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = |_| StoreError::Busy("other writers held the lock for too long".to_owned());
-    tokio::time::timeout(ACQUIRE_TIMEOUT, work).await.map_err(late)?
-}
-
 impl Transaction {
     /// Runs a statement that answers no rows.
-    pub async fn execute(&mut self, query: Query) -> Result<SqliteQueryResult, StoreError> {
-        self.scope.observed(query.statement, query.inner.execute(&mut *self.inner)).await
+    pub async fn execute(&mut self, query: Query) -> Result<Done, StoreError> {
+        let statement = query.statement;
+        let run = async {
+            match &mut self.engine {
+                Open::Sqlite(tx) => tx.execute(query).await,
+                Open::Mysql(tx) => tx.execute(query).await,
+            }
+        };
+        self.scope.observed(statement, run).await
     }
 
     /// The first row.
-    pub async fn fetch_optional(&mut self, query: Query) -> Result<Option<SqliteRow>, StoreError> {
-        self.scope.observed(query.statement, query.inner.fetch_optional(&mut *self.inner)).await
+    pub async fn fetch_optional(&mut self, query: Query) -> Result<Option<Row>, StoreError> {
+        let statement = query.statement;
+        let run = async {
+            match &mut self.engine {
+                Open::Sqlite(tx) => tx.fetch_optional(query).await,
+                Open::Mysql(tx) => tx.fetch_optional(query).await,
+            }
+        };
+        self.scope.observed(statement, run).await
     }
 
     /// Every row.
-    pub async fn fetch_all(&mut self, query: Query) -> Result<Vec<SqliteRow>, StoreError> {
-        self.scope.observed(query.statement, query.inner.fetch_all(&mut *self.inner)).await
+    pub async fn fetch_all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
+        let statement = query.statement;
+        let run = async {
+            match &mut self.engine {
+                Open::Sqlite(tx) => tx.fetch_all(query).await,
+                Open::Mysql(tx) => tx.fetch_all(query).await,
+            }
+        };
+        self.scope.observed(statement, run).await
+    }
+
+    /// Updates one row and answers it as it is then; `None` when the condition held for none.
+    ///
+    /// SQLite answers with the update itself; MySQL has no `UPDATE … RETURNING`, so there `read_back` reads the row, which
+    /// nobody else can change before this transaction ends.
+    pub async fn update_returning(
+        &mut self,
+        update: Query,
+        read_back: impl FnOnce() -> Query,
+    ) -> Result<Option<Row>, StoreError> {
+        if self.scope.dialect == Dialect::Sqlite {
+            return self.fetch_optional(update).await;
+        }
+        if self.execute(update).await?.rows_affected == 0 {
+            return Ok(None);
+        }
+        self.fetch_optional(read_back()).await
     }
 
     /// Makes the changes durable.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        match self.engine {
+            Open::Sqlite(tx) => tx.commit().await,
+            Open::Mysql(tx) => tx.commit().await,
+        }
     }
 }
 
@@ -176,10 +285,10 @@ impl Scope {
     async fn observed<T>(
         &self,
         statement: &'static Statement,
-        run: impl Future<Output = Result<T, sqlx::Error>>,
+        run: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let began = Instant::now();
-        let attributes = || statement.attributes(self.namespace);
+        let attributes = || statement.attributes(self);
         let outcome = async {
             let outcome = run.await;
             if let Err(error) = &outcome {
@@ -188,7 +297,7 @@ impl Scope {
             outcome
         };
         let outcome = span::in_span(statement.summary, SpanKind::Client, attributes, outcome).await;
-        self.meters.sql(statement.command(), statement.operation, statement.table, began.elapsed());
-        Ok(outcome?)
+        self.meters.sql(self.system, statement.command(), statement.operation, statement.table, began.elapsed());
+        outcome
     }
 }

@@ -1,37 +1,48 @@
-//! Schema and seed: prepared once, before any replica starts.
+//! Schema: prepared once, before any replica starts.
 
 use include_dir::{Dir, include_dir};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Row};
+use sqlx::mysql::MySqlConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use super::source::options;
-use super::{DataSources, StoreError, unix_ms};
+use super::connection::Connection;
+use super::mysql::{Server, connect};
+use super::source::Source;
+use super::{DataSources, StoreError, seeding, sqlite};
 use crate::config::ServiceConfig;
-use crate::seed::{self, Seed};
+use crate::seed::Seed;
 
-static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
+static SQLITE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
+static MYSQL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/mysql");
 
-/// Migrates and seeds the databases around the configuration's data source (a folder, or one database in it); what is
-/// there already stays as it is. Returns the identity of the data.
+/// Held on a server by whoever prepares its databases; others wait this many seconds for it.
+const LOCK: &str = "SELECT get_lock(concat('mallctl migrate ', ?), 60)";
+
+/// Migrates and seeds the databases around the configuration's data source (see [`DataSources::around`]); what is there
+/// already stays as it is. Returns the identity of the data.
 pub async fn migrate_and_seed(config: &ServiceConfig) -> Result<String, StoreError> {
     prepare(&DataSources::around(config.source())?, &Seed::default()).await
 }
 
 /// As [`migrate_and_seed`], with a seed of one's own (a drill about overselling has little stock).
 pub async fn prepare(sources: &DataSources, seed: &Seed) -> Result<String, StoreError> {
+    let alone = alone(&sources.order).await?;
     let mut user = open(&sources.user, "user").await?;
     let mut order = open(&sources.order, "order").await?;
     let mut pay = open(&sources.pay, "pay").await?;
-    let data_id = match identity(&mut order).await? {
+    let data_id = match order.identity().await? {
         Some(data_id) => data_id,
         None => uuid::Uuid::new_v4().to_string(),
     };
-    seed_users(&mut user, seed, &data_id).await?;
-    seed_pay(&mut pay, &data_id).await?;
+    seeding::users(&mut user, seed, &data_id).await?;
+    seeding::pay(&mut pay, &data_id).await?;
     // Last: an order database that knows its identity says that all of the data is complete.
-    seed_products(&mut order, seed, &data_id).await?;
+    seeding::products(&mut order, seed, &data_id).await?;
     for connection in [user, order, pay] {
+        connection.close().await?;
+    }
+    if let Some(connection) = alone {
         connection.close().await?;
     }
     Ok(data_id)
@@ -39,102 +50,83 @@ pub async fn prepare(sources: &DataSources, seed: &Seed) -> Result<String, Store
 
 /// Identity of the data behind a source, made when it was seeded; histories name it.
 pub async fn data_id(sources: &DataSources) -> Result<String, StoreError> {
-    let mut connection = read_only(&sources.order).await?;
-    let data_id = identity(&mut connection).await?;
+    let mut connection = Connection::snapshot(&sources.order).await?;
+    let data_id = connection.identity().await?;
     connection.close().await?;
     data_id.ok_or(StoreError::Sql(sqlx::Error::RowNotFound))
 }
 
-async fn open(source: &str, service: &str) -> Result<SqliteConnection, StoreError> {
-    let options: SqliteConnectOptions = options(source)?.create_if_missing(true);
-    let mut connection = SqliteConnection::connect_with(&options).await?;
-    Migrator::with_migrations(migrations(service)).run_direct(None, &mut connection, false).await?;
-    Ok(connection)
+/// On a server, waits until nobody else prepares the same databases; the lock ends with the connection.
+async fn alone(source: &str) -> Result<Option<MySqlConnection>, StoreError> {
+    let Source::Server(server) = Source::parse(source)? else { return Ok(None) };
+    let mut connection = connect(&server.without_database()).await?;
+    let row = sqlx::query(LOCK).bind(server.database).fetch_one(&mut connection).await?;
+    match row.try_get::<Option<i64>, _>(0)? {
+        Some(1) => Ok(Some(connection)),
+        _ => Err(StoreError::Busy("somebody else has been preparing the same databases for a minute".to_owned())),
+    }
+}
+
+/// Opens a service's database, made and migrated where that is needed.
+async fn open(source: &str, service: &str) -> Result<Connection, StoreError> {
+    match Source::parse(source)? {
+        Source::File(path) => {
+            let mut connection =
+                SqliteConnection::connect_with(&sqlite::options(&path).create_if_missing(true)).await?;
+            migrations(&SQLITE, service).run_direct(None, &mut connection, false).await?;
+            Ok(Connection::Sqlite(connection))
+        }
+        Source::Server(server) => {
+            let mut connection = match connect(&server).await {
+                Err(StoreError::Unprepared(_)) => made(&server).await?,
+                outcome => outcome?,
+            };
+            migrations(&MYSQL, service).run_direct(None, &mut connection, false).await?;
+            Ok(Connection::Mysql(connection))
+        }
+    }
+}
+
+/// Makes a database, in which text is compared byte by byte as in SQLite.
+async fn made(server: &Server) -> Result<MySqlConnection, StoreError> {
+    let mut connection = connect(&server.without_database()).await?;
+    let name = &server.database;
+    let create = format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+    // The name was checked when the source was parsed: letters, digits, `_`, `-`.
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await?;
+    connection.close().await?;
+    connect(server).await
 }
 
 /// The embedded files of a service: `0001_users.sql` is version 1, `users`.
-fn migrations(service: &str) -> Vec<Migration> {
-    let files = MIGRATIONS.get_dir(service).into_iter().flat_map(Dir::files);
-    files
-        .filter_map(|file| {
-            let (version, description) = file.path().file_stem()?.to_str()?.split_once('_')?;
-            let text = file.contents_utf8()?;
-            let kind = MigrationType::Simple;
-            let sql = sqlx::SqlStr::from_static(text);
-            Some(Migration::new(version.parse().ok()?, description.to_owned().into(), kind, sql, false))
-        })
-        .collect()
-}
-
-/// A connection that changes nothing.
-pub(crate) async fn read_only(source: &str) -> Result<SqliteConnection, StoreError> {
-    // `query_only` instead of a read-only file: a reader of a write-ahead log must be able to make its shared memory.
-    let options = options(source)?.pragma("query_only", "1");
-    Ok(SqliteConnection::connect_with(&options).await?)
-}
-
-/// The identity that a database remembers.
-pub(crate) async fn identity(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
-    let row = sqlx::query("SELECT value FROM meta WHERE key = 'data_id'").fetch_optional(connection).await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
-}
-
-async fn seed_users(connection: &mut SqliteConnection, seed: &Seed, data_id: &str) -> Result<(), StoreError> {
-    if identity(connection).await?.is_some() {
-        return Ok(());
-    }
-    let hash = seed::password_hash()?;
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-    // One statement for all rows: the list travels as JSON.
-    sqlx::query(
-        "INSERT INTO users (id, name, mobile, password_hash, vip, created_unix_ms)
-         SELECT value ->> 'id', value ->> 'name', value ->> 'mobile', ?, value ->> 'vip', ? FROM json_each(?)",
-    )
-    .bind(hash)
-    .bind(unix_ms())
-    .bind(seed::as_json(&seed.users()))
-    .execute(&mut *tx)
-    .await?;
-    remember(&mut tx, data_id).await?;
-    Ok(tx.commit().await?)
-}
-
-async fn seed_products(connection: &mut SqliteConnection, seed: &Seed, data_id: &str) -> Result<(), StoreError> {
-    if identity(connection).await?.is_some() {
-        return Ok(());
-    }
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query(
-        "INSERT INTO products (id, name, description, price, initial, available)
-         SELECT value ->> 'id', value ->> 'name', value ->> 'description', value ->> 'price', ?1, ?1 FROM json_each(?2)",
-    )
-    .bind(seed.stock)
-    .bind(seed::as_json(&seed.products()))
-    .execute(&mut *tx)
-    .await?;
-    remember(&mut tx, data_id).await?;
-    Ok(tx.commit().await?)
-}
-
-async fn seed_pay(connection: &mut SqliteConnection, data_id: &str) -> Result<(), StoreError> {
-    if identity(connection).await?.is_some() { Ok(()) } else { remember(connection, data_id).await }
-}
-
-async fn remember(connection: &mut SqliteConnection, data_id: &str) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO meta (key, value) VALUES ('data_id', ?)")
-        .bind(data_id.to_owned())
-        .execute(connection)
-        .await?;
-    Ok(())
+fn migrations(dialect: &'static Dir<'static>, service: &str) -> Migrator {
+    let files = dialect.get_dir(service).into_iter().flat_map(Dir::files);
+    let found = files.filter_map(|file| {
+        let (version, description) = file.path().file_stem()?.to_str()?.split_once('_')?;
+        let text = file.contents_utf8()?;
+        let kind = MigrationType::Simple;
+        let sql = sqlx::SqlStr::from_static(text);
+        Some(Migration::new(version.parse().ok()?, description.to_owned().into(), kind, sql, false))
+    });
+    let mut migrator = Migrator::with_migrations(found.collect());
+    // Whoever prepares a server's databases is alone already.
+    migrator.set_locking(false);
+    migrator
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Database, Statement, statement};
+    use crate::telemetry::Meters;
 
-    async fn count(source: &str, text: &'static str) -> i64 {
-        let mut connection = SqliteConnection::connect_with(&options(source).expect("source")).await.expect("opens");
-        sqlx::query(text).fetch_one(&mut connection).await.expect("counts").get(0)
+    static USERS: Statement = statement!("SELECT", "users", "SELECT count(*) FROM users");
+    static STOCKED: Statement =
+        statement!("SELECT", "products", "SELECT count(*) FROM products WHERE available = 1000000");
+
+    async fn count(source: &str, statement: &'static Statement) -> i64 {
+        let db = Database::open(source, "test", Meters::disabled()).await.expect("opens");
+        db.fetch_all(statement.query()).await.expect("counts")[0].at(0).expect("a number")
     }
 
     #[tokio::test]
@@ -146,8 +138,8 @@ mod tests {
         let second = migrate_and_seed(&config).await.expect("prepares again");
         assert_eq!(first, second);
         assert_eq!(data_id(&sources).await.expect("reads"), first);
-        assert_eq!(count(&sources.user, "SELECT count(*) FROM users").await, 1_000);
-        assert_eq!(count(&sources.order, "SELECT count(*) FROM products WHERE available = 1000000").await, 200);
+        assert_eq!(count(&sources.user, &USERS).await, 1_000);
+        assert_eq!(count(&sources.order, &STOCKED).await, 200);
     }
 
     #[tokio::test]
@@ -156,5 +148,19 @@ mod tests {
         let sources = DataSources::in_folder(folder.path());
         assert!(data_id(&sources).await.is_err());
         assert!(!folder.path().join("order.db").exists());
+    }
+
+    #[test]
+    fn both_dialects_have_the_same_migrations() {
+        for service in ["user", "order", "pay"] {
+            let of = |dialect| {
+                migrations(dialect, service)
+                    .iter()
+                    .map(|one| (one.version, one.description.clone()))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(of(&SQLITE), of(&MYSQL), "{service}");
+            assert!(!of(&SQLITE).is_empty(), "{service}");
+        }
     }
 }

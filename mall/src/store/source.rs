@@ -1,14 +1,16 @@
 //! Where the three databases are.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use super::StoreError;
+use super::mysql::{Server, with_database};
 
 const SCHEME: &str = "sqlite://";
+/// Begins the names of a server's databases when the source names none.
+const PREFIX: &str = "mall";
+const SERVICES: [&str; 3] = ["user", "order", "pay"];
 
 /// The data source of every service: what `migrate` prepares, and what `verify` reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,24 @@ pub struct DataSources {
     pub pay: String,
 }
 
+/// One database.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// Of SQLite.
+    File(PathBuf),
+    /// Of MySQL or MariaDB.
+    Server(Server),
+}
+
+impl Source {
+    pub(super) fn parse(source: &str) -> Result<Self, StoreError> {
+        if source.starts_with(SCHEME) {
+            return file_of(source).map(Self::File);
+        }
+        Server::parse(source).map(Self::Server)
+    }
+}
+
 impl DataSources {
     /// One file per service in a folder.
     pub fn in_folder(folder: &Path) -> Self {
@@ -28,33 +48,37 @@ impl DataSources {
         Self { user: file("user.db"), order: file("order.db"), pay: file("pay.db") }
     }
 
-    /// From the `DataSource` of a configuration: a folder (`sqlite:///data`), or one database of it (`sqlite:///data/order.db`).
+    /// From the `DataSource` of a configuration: a folder (`sqlite:///data`) or one database of it
+    /// (`sqlite:///data/order.db`); a server with the beginning of the names (`mysql://user:pass@host:3306/mall`, `mall`
+    /// when there is none) or one database of it (`…/mall_order`).
     pub fn around(source: &str) -> Result<Self, StoreError> {
-        let path = file_of(source)?;
-        let is_file = path.extension().is_some_and(|extension| extension == "db");
-        let folder = if is_file { path.parent().unwrap_or(Path::new("")) } else { &path };
-        Ok(Self::in_folder(folder))
+        match Source::parse(source)? {
+            Source::File(path) => {
+                let is_file = path.extension().is_some_and(|extension| extension == "db");
+                let folder = if is_file { path.parent().unwrap_or(Path::new("")) } else { &path };
+                Ok(Self::in_folder(folder))
+            }
+            Source::Server(server) => {
+                let prefix = prefix_of(&server.database);
+                let database = |service: &str| with_database(source, &format!("{prefix}_{service}"));
+                let [user, order, pay] = SERVICES.map(database);
+                Ok(Self { user, order, pay })
+            }
+        }
     }
 }
 
-pub(super) fn file_of(source: &str) -> Result<PathBuf, StoreError> {
+/// What the names of a server's databases begin with, from one of them or from itself.
+fn prefix_of(database: &str) -> &str {
+    let of_service = |service: &str| database.strip_suffix(service)?.strip_suffix('_');
+    let prefix = SERVICES.into_iter().find_map(of_service).unwrap_or(database);
+    if prefix.is_empty() { PREFIX } else { prefix }
+}
+
+fn file_of(source: &str) -> Result<PathBuf, StoreError> {
     let unknown = || StoreError::Source(source.to_owned());
     let path = source.strip_prefix(SCHEME).ok_or_else(unknown)?;
     if path.is_empty() || path.contains('?') { Err(unknown()) } else { Ok(PathBuf::from(path)) }
-}
-
-/// How every connection to a file is opened. A small log of changes keeps checkpoints short (at 200 pages their p99 is
-/// about 4 ms, at the default 1,000 it is 10); NORMAL survives a killed process, not a power cut.
-pub(super) fn options(source: &str) -> Result<SqliteConnectOptions, StoreError> {
-    Ok(SqliteConnectOptions::new()
-        .filename(file_of(source)?)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .pragma("wal_autocheckpoint", "200")
-        .busy_timeout(Duration::from_secs(2))
-        .foreign_keys(true)
-        .create_if_missing(false)
-        .statement_cache_capacity(64))
 }
 
 #[cfg(test)]
@@ -70,8 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_and_a_database_of_it_name_the_same_sources() {
+        let prefix = DataSources::around("mysql://a:b@db:3306/shop").expect("prefix");
+        assert_eq!(prefix, DataSources::around("mysql://a:b@db:3306/shop_pay").expect("database"));
+        assert_eq!(prefix.order, "mysql://a:b@db:3306/shop_order");
+        let go = DataSources::around("a:b@tcp(db:3306)/?parseTime=true").expect("go-zero's form");
+        assert_eq!(go.user, "a:b@tcp(db:3306)/mall_user?parseTime=true");
+        assert_eq!(DataSources::around(&go.user).expect("one of them"), go);
+    }
+
+    #[test]
     fn other_schemes_are_refused_with_the_mend() {
-        let error = DataSources::around("mysql://root@db/shop").expect_err("not known");
+        let error = DataSources::around("postgres://root@db/shop").expect_err("not known");
         assert!(error.to_string().contains("sqlite:///"), "{error}");
         assert!(DataSources::around("sqlite://").is_err());
     }

@@ -37,6 +37,7 @@ struct Instruments {
     rpc_server: Rpc,
     rpc_client: Rpc,
     sql_ms: Histogram<f64>,
+    store_retries: Counter<u64>,
     db_seconds: Histogram<f64>,
     trips: Counter<u64>,
     rejections: Counter<u64>,
@@ -88,6 +89,7 @@ impl Meters {
                 seconds: histogram("rpc.client.call.duration", "s", &SECONDS),
             },
             sql_ms: milliseconds("sql_client_requests_duration_ms", &SQL_MS),
+            store_retries: counter(word::STORE_RETRIES),
             db_seconds: histogram("db.client.operation.duration", "s", &DB_SECONDS),
             trips: counter(word::BREAKER_TRIPS),
             rejections: counter(word::BREAKER_REJECTIONS),
@@ -171,11 +173,28 @@ impl Meters {
         rpc.seconds.record(elapsed.as_secs_f64(), &method.conventions(code));
     }
 
-    /// Records one SQL statement: go-zero's `command` (`exec`, `query`), the operation (`INSERT`) and its table.
-    pub fn sql(&self, command: &'static str, operation: &'static str, table: &'static str, elapsed: Duration) {
+    /// Counts a transaction that is run again because of what other transactions did to it (`deadlock`, `lock_timeout`,
+    /// `unique`).
+    pub(crate) fn store_retry(&self, transaction: &'static str, cause: &'static str) {
+        let attributes =
+            [KeyValue::new("db.query.summary", transaction), KeyValue::new(word::STORE_RETRY_CAUSE, cause)];
+        self.inner.store_retries.add(1, &attributes);
+        super::span::event(word::STORE_RETRY, || vec![KeyValue::new(word::STORE_RETRY_CAUSE, cause)]);
+    }
+
+    /// Records one SQL statement: the database's kind (`mariadb`), go-zero's `command` (`exec`, `query`), the operation
+    /// (`INSERT`) and its table.
+    pub fn sql(
+        &self,
+        system: &'static str,
+        command: &'static str,
+        operation: &'static str,
+        table: &'static str,
+        elapsed: Duration,
+    ) {
         self.inner.sql_ms.record(elapsed.as_secs_f64() * 1e3, &[KeyValue::new("command", command)]);
         let conventions = [
-            KeyValue::new("db.system.name", "sqlite"),
+            KeyValue::new("db.system.name", system),
             KeyValue::new("db.operation.name", operation),
             KeyValue::new("db.collection.name", table),
         ];

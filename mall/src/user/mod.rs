@@ -7,7 +7,7 @@ mod repository;
 mod service;
 
 pub use self::password::Passwords;
-pub use self::repository::{NewUser, SqliteUsers, UserRepository, UserRow};
+pub use self::repository::{NewUser, SqlUsers, UserRepository, UserRow};
 pub use self::service::UserService;
 
 use mall_api::shop::user_server::UserServer;
@@ -18,8 +18,8 @@ use crate::store::{Database, StoreError};
 
 /// Opens the database and makes what `user-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
-    let db = Database::open(context.config().source(), "user", context.meters().clone()).await?;
-    let users = SqliteUsers::new(db);
+    let db = Database::of(context.config(), "user", context.meters().clone()).await?;
+    let users = SqlUsers::new(db);
     users.warm().await?;
     Ok(Routes::new(UserServer::new(UserService::new(users))))
 }

@@ -2,10 +2,7 @@
 
 use std::future::Future;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-use crate::store::{Database, Statement, StoreError, statement, unix_ms};
+use crate::store::{Database, Row, Statement, StoreError, statement, unix_ms};
 
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +50,13 @@ static INSERT: Statement = statement!(
     "INSERT INTO users (name, mobile, password_hash, created_unix_ms) VALUES (?, ?, ?, ?)"
 );
 
-/// Users in SQLite.
+/// Users in an SQL database.
 #[derive(Clone)]
-pub struct SqliteUsers {
+pub struct SqlUsers {
     db: Database,
 }
 
-impl SqliteUsers {
+impl SqlUsers {
     /// Over an open database.
     pub fn new(db: Database) -> Self {
         Self { db }
@@ -72,7 +69,7 @@ impl SqliteUsers {
     }
 }
 
-impl UserRepository for SqliteUsers {
+impl UserRepository for SqlUsers {
     async fn find(&self, id: i64) -> Result<Option<UserRow>, StoreError> {
         let row = self.db.fetch_optional(FIND.query().bind(id)).await?;
         row.as_ref().map(from_row).transpose()
@@ -85,16 +82,16 @@ impl UserRepository for SqliteUsers {
 
     async fn insert(&self, user: NewUser) -> Result<i64, StoreError> {
         let query = INSERT.query().bind(user.name).bind(user.mobile).bind(user.password_hash).bind(unix_ms());
-        Ok(self.db.execute(query).await?.last_insert_rowid())
+        Ok(self.db.execute(query).await?.last_id)
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<UserRow, StoreError> {
+fn from_row(row: &Row) -> Result<UserRow, StoreError> {
     Ok(UserRow {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        mobile: row.try_get("mobile")?,
-        password_hash: row.try_get("password_hash")?,
-        vip: row.try_get("vip")?,
+        id: row.get("id")?,
+        name: row.get("name")?,
+        mobile: row.get("mobile")?,
+        password_hash: row.get("password_hash")?,
+        vip: row.get("vip")?,
     })
 }

@@ -10,9 +10,9 @@ use mall::config::Redis;
 use mall::events::{ConsumerMeters, Line, PublisherMeters, Streams};
 use mall::order::{
     Consumer, Event, Line as OrderLine, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow,
-    SqliteOrders,
+    SqlOrders,
 };
-use mall::pay::{Callbacks, NewPayment, PayRepository, Provider, Relay, Report, SqlitePayments, StreamDelivery};
+use mall::pay::{Callbacks, NewPayment, PayRepository, Provider, Relay, Report, SqlPayments, StreamDelivery};
 use mall::store::{Database, StoreError};
 use mall::telemetry::Meters;
 use mall::verify::{Verdict, check};
@@ -34,7 +34,7 @@ pub struct Scene {
     pub namespace: String,
     pub streams: Streams,
     pub orders: Counting,
-    pub payments: SqlitePayments,
+    pub payments: SqlPayments,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     placed: u64,
@@ -52,8 +52,8 @@ impl Scene {
             server: Redis { host: address.trim_start_matches("redis://").to_owned(), ..Redis::default() },
             streams: Streams::of(&namespace),
             namespace,
-            orders: Counting::new(SqliteOrders::new(orders)),
-            payments: SqlitePayments::new(payments),
+            orders: Counting::new(SqlOrders::new(orders)),
+            payments: SqlPayments::new(payments),
             stop: CancellationToken::new(),
             running: Vec::new(),
             placed: 0,
@@ -76,7 +76,7 @@ impl Scene {
         order_id
     }
 
-    pub fn relay(&self) -> Relay<SqlitePayments, StreamDelivery> {
+    pub fn relay(&self) -> Relay<SqlPayments, StreamDelivery> {
         let meters = PublisherMeters::new(&Meters::disabled());
         let delivery = StreamDelivery::new(Line::new(self.server.clone()), self.streams.clone(), meters);
         let provider = Provider::new(Callbacks::new(self.payments.clone()), Duration::ZERO);
@@ -163,14 +163,14 @@ impl Raw {
 /// The orders, with every applied event counted, and a gate before each.
 #[derive(Clone)]
 pub struct Counting {
-    inner: SqliteOrders,
+    inner: SqlOrders,
     pub gate: Arc<Semaphore>,
     pub applied: Arc<AtomicU64>,
     pub again: Arc<AtomicU64>,
 }
 
 impl Counting {
-    fn new(inner: SqliteOrders) -> Self {
+    fn new(inner: SqlOrders) -> Self {
         Self {
             inner,
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),

@@ -82,7 +82,12 @@ fn store(snapshot: &mut Snapshot, key: &str, product: i64, quantity: i64, closed
     });
     let entries = if closed { 0 } else { 2 };
     snapshot.payments.push(PaymentFact { id, order_id: id, amount: total, status: status.into(), entries, balance: 0 });
-    snapshot.outbox.push(OutboxFact { event_id: format!("payment-{id}"), order_id: id, published: true });
+    snapshot.outbox.push(OutboxFact {
+        event_id: format!("payment-{id}"),
+        order_id: id,
+        published: true,
+        applied: true,
+    });
     id
 }
 
