@@ -5,12 +5,14 @@ mod document;
 mod load;
 mod look;
 mod parse;
+mod place;
 mod stack;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use self::load::{Fault, Load, Report, ReportFormat, Runs, Scenario, Verify};
 pub use self::look::{Alerts, Source, Trace, Window};
+pub use self::place::{Healthcheck, Part, Render, Rendered};
 pub use self::stack::{Awaited, Collect, Down, Logs, Picture, Restart, Serve, Status, Up, Wait, Watch};
 use crate::exit;
 
@@ -72,6 +74,8 @@ pub enum Verb {
     Report(Report),
     /// Judge orders, stock and money against the histories of the load runs.
     Verify(Verify),
+    /// Write the shop down for containers: the files that are in this repository, or others like them.
+    Render(Render),
     /// Whether this machine is ready for a stack.
     Doctor,
     /// Completions for a shell.
@@ -81,6 +85,9 @@ pub enum Verb {
     },
     /// The version.
     Version,
+    /// Whether a process answers; what images without a shell run as their health check.
+    #[command(hide = true)]
+    Healthcheck(Healthcheck),
     /// One service of the shop; what `up` and containers run.
     #[command(hide = true)]
     Serve(Serve),

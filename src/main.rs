@@ -4,6 +4,7 @@ mod cli;
 mod duration;
 mod exit;
 mod output;
+mod render;
 mod stack;
 mod topology;
 mod verbs;

@@ -86,7 +86,9 @@ impl Running {
         let control = ControlServer::new(ControlService::new(Arc::clone(shared)))
             .max_decoding_message_size(mall_api::MAX_MESSAGE_BYTES)
             .max_encoding_message_size(mall_api::MAX_MESSAGE_BYTES);
-        let serve = collector.serve(Routes::new(control), collector_stop.clone());
+        // Its status for the whole process is `serving` as long as it answers at all.
+        let (_, health) = tonic_health::server::health_reporter();
+        let serve = collector.serve(Routes::new(control).add_service(health), collector_stop.clone());
         let stop = shared.stop.clone();
         let collector = tokio::spawn(async move {
             if let Err(error) = serve.await {

@@ -7,10 +7,12 @@ mod completions;
 mod doctor;
 mod down;
 mod fault;
+mod healthcheck;
 mod hooks;
 mod load;
 mod logs;
 mod p2c;
+mod render;
 mod report;
 mod restart;
 mod runs;
@@ -59,12 +61,14 @@ pub fn run(cli: Cli) -> Outcome {
         Verb::Runs(args) => runs::run(args, json),
         Verb::Report(args) => report::run(&args, json),
         Verb::Verify(args) => simple(verify::run(args, json)),
-        Verb::Doctor => simple(doctor::run(json)),
+        Verb::Render(args) => render::run(&args, json),
+        Verb::Doctor => doctor::run(json),
         Verb::Completions { shell } => {
             completions::run(shell);
             Ok(Exit::Ok)
         }
         Verb::Version => version(json),
+        Verb::Healthcheck(args) => simple(healthcheck::run(args)),
         Verb::Serve(args) => simple(serve::run(args)),
         Verb::Supervise(args) => supervise::run(&args, parallel),
     }

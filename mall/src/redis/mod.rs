@@ -10,7 +10,6 @@
 mod command;
 mod dedicated;
 mod error;
-mod forget;
 mod link;
 mod measure;
 mod script;

@@ -1,0 +1,2 @@
+# The shop's user makes and owns its schemas, mall_user, mall_order and mall_pay, and sees no others.
+GRANT ALL PRIVILEGES ON `mall\_%`.* TO 'mall'@'%';
