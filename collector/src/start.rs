@@ -16,6 +16,7 @@ use crate::alert::Rules;
 use crate::hub::{Hub, HubOptions, TICK};
 use crate::receiver::{BindError, Limits, Receiver, Sink};
 use crate::serve::{self, Identity};
+use crate::store::Keep;
 
 /// A console whose connection is dead is found out after this.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -50,6 +51,8 @@ pub struct Config {
     pub console: u16,
     /// Byte budget of the trace store.
     pub store_bytes: usize,
+    /// Share of the traces, from 0 to 1, that stays without a better reason; 1 keeps all that fits the budget.
+    pub keep: f64,
     /// Alert rules.
     pub rules: Vec<RuleSource>,
     /// Name of the rule set, for consoles: `demo` or `production`.
@@ -119,8 +122,13 @@ impl Collector {
         let console = listen(at(config.console)).await?;
         let console_address = console.local_addr().map_err(|source| no_console(at(config.console), source))?;
         let (rules, refused) = read_rules(&config.rules);
-        let hub =
-            Arc::new(Hub::new(HubOptions { store_bytes: config.store_bytes, rules, refused, ..HubOptions::default() }));
+        let hub = Arc::new(Hub::new(HubOptions {
+            store_bytes: config.store_bytes,
+            keep: Keep::new(config.keep),
+            rules,
+            refused,
+            ..HubOptions::default()
+        }));
         let sink: Arc<dyn Sink> = hub.clone();
         let receiver = Receiver::bind(at(config.otlp_grpc), at(config.otlp_http), Limits::default(), sink).await?;
         hub.set_receiver_stats(receiver.stats());

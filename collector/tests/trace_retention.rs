@@ -5,7 +5,7 @@ mod spans;
 use std::sync::Arc;
 
 use collector::model::Span;
-use collector::store::{Inserted, Listing, Order, TraceLimits, TraceStore};
+use collector::store::{Absence, Inserted, Listing, Order, TraceLimits, TraceStore};
 use spans::{SECOND, child, failed, id, padded, resource, root, trace, with_event};
 
 fn store(bytes: usize) -> TraceStore {
@@ -88,7 +88,7 @@ fn the_budget_holds_and_the_oldest_plain_trace_goes_first() {
     assert_eq!(stats.traces_kept + stats.evicted_traces, 5_000);
     assert_eq!(stats.evicted_spans, stats.evicted_traces);
     assert!(store.get(trace(5_000)).is_some());
-    assert!(store.get(trace(1)).is_none() && store.was_evicted(trace(1)));
+    assert!(store.get(trace(1)).is_none() && store.absence(trace(1)) == Some(Absence::Evicted));
     assert_eq!(insert(&store, child(1, 2, 1, 5), 6_000 * SECOND), Inserted::Evicted);
     assert_eq!(store.stats().dropped_spans, 1);
 }

@@ -76,6 +76,18 @@ pub fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share as a number or in percent: `0.01` is `1%`.
+pub fn ratio(text: &str) -> Result<f64, String> {
+    let number = match text.strip_suffix('%') {
+        Some(percent) => percent.trim_end().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse(),
+    };
+    match number {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err(format!("'{text}' is no ratio; write 0.01 or 1%")),
+    }
+}
+
 pub fn size(text: &str) -> Result<(u16, u16), String> {
     let refuse = || format!("'{text}' is no size; write 120x40, at most 500x200");
     let (width, height) = text.split_once('x').ok_or_else(refuse)?;
@@ -106,6 +118,14 @@ mod tests {
         }
         assert_eq!(host_port("shop.example:80"), Ok("shop.example:80".to_owned()));
         assert!(host_port("http://shop:80").is_err() && host_port("shop").is_err() && host_port(":80").is_err());
+    }
+
+    #[test]
+    fn ratios_are_numbers_or_percent() {
+        assert_eq!((ratio("0.01"), ratio("1%"), ratio("100 %"), ratio("0")), (Ok(0.01), Ok(0.01), Ok(1.0), Ok(0.0)));
+        for text in ["", "%", "1.5", "101%", "-0.1", "NaN", "much"] {
+            assert!(ratio(text).is_err(), "{text}");
+        }
     }
 
     #[test]

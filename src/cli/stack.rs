@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parse::{ApiPorts, api_ports, apis, awaited, host_port, replicas, size};
+use super::parse::{ApiPorts, api_ports, apis, awaited, host_port, ratio, replicas, size};
 use super::{Ports, Stack};
 use crate::duration;
 use crate::topology::{Apis, CacheAt, RegistryAt, StoreAt};
@@ -51,6 +51,9 @@ pub struct Up {
     /// Replicas of the RPC services, such as `order=3,pay=5`.
     #[arg(long, value_name = "SVC=N,…", value_delimiter = ',', value_parser = replicas)]
     pub replicas: Vec<(String, u32)>,
+    /// Share of the traces to keep beside all that fail, are slow, pay or are marked; every one is counted.
+    #[arg(long, value_name = "RATIO", default_value = "1", value_parser = ratio)]
+    pub keep: f64,
     /// Governs picks and jitter.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -142,6 +145,9 @@ pub struct Collect {
     pub bind: IpAddr,
     #[command(flatten)]
     pub ports: Ports,
+    /// Share of the traces to keep beside all that fail, are slow, pay or are marked; every one is counted.
+    #[arg(long, value_name = "RATIO", default_value = "1", value_parser = ratio)]
+    pub keep: f64,
     /// Run this with its telemetry pointed here, and end as it ends.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,

@@ -27,6 +27,8 @@ pub struct Order {
     pub console: u16,
     /// The shop, unless only a collector is wanted.
     pub shop: Option<Shop>,
+    /// Share of the traces that the collector keeps without a better reason.
+    pub keep: f64,
     /// Governs picks and jitter.
     pub seed: u64,
     /// Whether the stack runs on without its parent.

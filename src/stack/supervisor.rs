@@ -278,6 +278,7 @@ async fn bind(folder: &StateFolder, order: &Order, token: &str) -> Result<Collec
         otlp_http: order.otlp_http,
         console: order.console,
         store_bytes: STORE_BYTES,
+        keep: order.keep,
         rules: rules::shipped(rules::PROFILE)
             .into_iter()
             .map(|(name, text)| RuleSource { name: name.to_owned(), text: text.to_owned() })

@@ -29,6 +29,7 @@ pub async fn run(args: cli::Collect, json: bool) -> Outcome {
         otlp_http,
         console,
         shop: None,
+        keep: args.keep,
         seed: 1,
         detached: args.detach,
         load: None,

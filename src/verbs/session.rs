@@ -74,11 +74,11 @@ impl Session {
                 .mend(format!("see `mallctl logs --stack {}`", self.folder.stack())));
         };
         ready?;
-        let (reply, alerts) = status::fetch(&self.client().await?).await?;
+        let facts = status::fetch(&self.client().await?).await?;
         if json {
-            output::json(&status::document(&reply, &alerts))?;
+            output::json(&status::document(&facts))?;
         } else {
-            output::line(&status::text(&reply, &alerts));
+            output::line(&status::text(&facts));
             output::progress("it runs on: `mallctl watch` opens the console, `mallctl down` stops it");
         }
         Ok(Exit::Ok)

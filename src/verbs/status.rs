@@ -1,6 +1,7 @@
 //! `mallctl status`: what runs, where, and what it uses.
 
-use collector_api::console::{Alert, AlertState, AlertsRequest};
+use collector_api::console::{Alert, AlertState, AlertsRequest, Coverage, StatsReply, StatsRequest};
+use collector_api::{coverage, kept};
 use mall_api::control::{Places, Process, StatusReply, StatusRequest};
 use serde_json::{Value, json};
 
@@ -13,42 +14,52 @@ use crate::stack::client::{Client, failure};
 pub async fn run(args: cli::Status, json: bool) -> Outcome {
     let client = Client::to_stack(&args.stack.stack).await?;
     if !args.watch {
-        let (status, alerts) = fetch(&client).await?;
-        print(&status, &alerts, json, false)?;
+        print(&fetch(&client).await?, json, false)?;
         return Ok(Exit::Ok);
     }
     let mut stream = client.control().watch_status(StatusRequest {}).await.map_err(|s| failure(&s))?.into_inner();
     while let Ok(Some(status)) = stream.message().await {
-        print(&status, &alerts(&client).await?, json, true)?;
+        print(&about(&client, status).await?, json, true)?;
     }
     output::progress(&format!("stack '{}' is gone", args.stack.stack));
     Ok(Exit::Ok)
 }
 
-/// The status and the alerts of a stack.
-pub async fn fetch(client: &Client) -> Result<(StatusReply, Vec<Alert>), Failure> {
+/// What is known of a stack.
+pub struct Facts {
+    status: StatusReply,
+    alerts: Vec<Alert>,
+    stats: StatsReply,
+}
+
+/// The facts of a stack, as they are now.
+pub async fn fetch(client: &Client) -> Result<Facts, Failure> {
     let status = client.control().status(StatusRequest {}).await.map_err(|s| failure(&s))?.into_inner();
-    Ok((status, alerts(client).await?))
+    about(client, status).await
 }
 
-async fn alerts(client: &Client) -> Result<Vec<Alert>, Failure> {
-    let reply = client.console().get_alerts(AlertsRequest { at_ns: 0 }).await.map_err(|s| failure(&s))?;
-    Ok(reply.into_inner().alerts)
+/// What the collector adds to a status.
+async fn about(client: &Client, status: StatusReply) -> Result<Facts, Failure> {
+    let alerts = client.console().get_alerts(AlertsRequest { at_ns: 0 }).await.map_err(|s| failure(&s))?;
+    let stats = client.console().get_stats(StatsRequest {}).await.map_err(|s| failure(&s))?;
+    Ok(Facts { status, alerts: alerts.into_inner().alerts, stats: stats.into_inner() })
 }
 
-fn print(status: &StatusReply, alerts: &[Alert], json: bool, live: bool) -> Result<(), Failure> {
+fn print(facts: &Facts, json: bool, live: bool) -> Result<(), Failure> {
     match (json, live) {
-        (true, true) => output::json_line(&document(status, alerts)),
-        (true, false) => output::json(&document(status, alerts)),
+        (true, true) => output::json_line(&document(facts)),
+        (true, false) => output::json(&document(facts)),
         (false, _) => {
-            output::line(&text(status, alerts));
+            output::line(&text(facts));
             Ok(())
         }
     }
 }
 
 /// The status as JSON, schema 1.
-pub fn document(status: &StatusReply, alerts: &[Alert]) -> Value {
+pub fn document(facts: &Facts) -> Value {
+    let Facts { status, alerts, stats } = facts;
+    let store = stats.store.clone().unwrap_or_default();
     let addresses = status.addresses.clone().unwrap_or_default();
     json!({
         "schema": SCHEMA,
@@ -73,6 +84,26 @@ pub fn document(status: &StatusReply, alerts: &[Alert]) -> Value {
         "faults": status.faults.iter().map(super::fault::document).collect::<Vec<_>>(),
         "alerts": alerts.iter().filter(|alert| alert.state() != AlertState::Inactive)
             .map(super::alerts::document).collect::<Vec<_>>(),
+        "traces": {
+            "seen": store.traces_seen,
+            "kept": store.traces_kept,
+            "keep_ratio": store.keep_ratio,
+            "kept_by_reason": store.kept_by_reason,
+            "sampled_out": store.sampled_out_traces,
+            "evicted": store.evicted_traces,
+        },
+        "coverage": stats.coverage.iter().map(coverage_document).collect::<Vec<_>>(),
+    })
+}
+
+fn coverage_document(coverage: &Coverage) -> Value {
+    json!({
+        "service": coverage.service,
+        "ratio": coverage.ratio,
+        "declared": coverage.declared,
+        "by_spans": coverage.by_spans,
+        "by_metrics": coverage.by_metrics,
+        "from_metrics": coverage.from_metrics,
     })
 }
 
@@ -95,7 +126,8 @@ fn process_document(process: &Process) -> Value {
 }
 
 /// The status for people.
-pub fn text(status: &StatusReply, alerts: &[Alert]) -> String {
+pub fn text(facts: &Facts) -> String {
+    let Facts { status, alerts, stats } = facts;
     let mut lines = vec![headline(status)];
     if let Some(addresses) = &status.addresses {
         let gateway = if addresses.gateway.is_empty() { "-" } else { &addresses.gateway };
@@ -116,6 +148,9 @@ pub fn text(status: &StatusReply, alerts: &[Alert]) -> String {
     for alert in alerts.iter().filter(|alert| alert.state() != AlertState::Inactive) {
         lines.push(format!("alert {}", super::alerts::text(alert)));
     }
+    let kept = kept::sentence(&stats.store.clone().unwrap_or_default());
+    lines.extend((!kept.is_empty()).then_some(kept));
+    lines.extend(stats.coverage.iter().map(coverage::sentence));
     lines.join("\n")
 }
 

@@ -82,6 +82,7 @@ fn order(args: &cli::Up, shop: Shop, load: Option<LoadOrder>) -> Order {
         otlp_http,
         console,
         shop: Some(shop),
+        keep: args.keep,
         seed: args.seed,
         detached: args.detach,
         load,

@@ -102,6 +102,14 @@ impl Console for Collector {
         Ok(Response::new(wire::BreakersReply::default()))
     }
 
+    async fn get_refusals(&self, _: Request<wire::RefusalsRequest>) -> Result<Response<wire::RefusalsReply>, Status> {
+        Ok(Response::new(wire::RefusalsReply::default()))
+    }
+
+    async fn get_stats(&self, _: Request<wire::StatsRequest>) -> Result<Response<wire::StatsReply>, Status> {
+        Ok(Response::new(wire::StatsReply::default()))
+    }
+
     async fn get_alerts(&self, _: Request<wire::AlertsRequest>) -> Result<Response<wire::AlertsReply>, Status> {
         Ok(Response::new(wire::AlertsReply::default()))
     }

@@ -3,11 +3,14 @@
 //! [`console`] holds the protocol (`console.proto`, `runs.proto`): what a console, the command line and a load run say
 //! to a collector. [`vocabulary`] names every attribute, event and metric that goes beyond the OpenTelemetry
 //! conventions. [`history`] is the record of what a load run did, read by `verify`. [`sketch`] is the one mergeable
-//! latency summary of the house. [`text`] makes text from the wire safe to print.
+//! latency summary of the house. [`kept`] says what tail retention kept, [`coverage`] what
+//! spans do not show. [`text`] makes text from the wire safe to print.
 //!
 //! The crate owns words and shapes: it opens no connection, keeps no state and knows no clock.
 
+pub mod coverage;
 pub mod history;
+pub mod kept;
 pub mod sketch;
 pub mod text;
 pub mod vocabulary;

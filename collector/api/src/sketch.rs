@@ -65,6 +65,17 @@ impl Sketch {
         self.max_us = self.max_us.max(micros);
     }
 
+    /// Counts the same latency many times.
+    pub fn record_many_us(&mut self, micros: u64, count: u64) {
+        if count == 0 {
+            return;
+        }
+        *self.buckets.entry(index_of(micros)).or_insert(0) += count;
+        self.count += count;
+        self.sum_us = self.sum_us.saturating_add(micros.saturating_mul(count));
+        self.max_us = self.max_us.max(micros);
+    }
+
     /// Counts one latency given in nanoseconds, rounded up to whole microseconds.
     pub fn record_ns(&mut self, nanos: u64) {
         self.record_us(nanos.div_ceil(1_000));

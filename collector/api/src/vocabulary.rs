@@ -128,6 +128,7 @@ vocabulary! {
     VERIFY_USER_SPAN = "verify_user", Span, "First step of the flow.";
     CREATE_ORDER_STEP_SPAN = "create_order", Span, "Second step of the flow.";
     INITIATE_PAYMENT_SPAN = "initiate_payment", Span, "Third step of the flow.";
+    USER_VIP = "user.vip", Attribute, "True on verify_user for a VIP: a collector keeps the trace.";
     USER_NAME = "user.name", Attribute, "Name of the verified user, on verify_user.";
     ORDER_USER_ID = "order.user_id", Attribute, "User that orders.";
     ORDER_ITEMS_COUNT = "order.items_count", Attribute, "Lines of the order.";
@@ -139,6 +140,7 @@ vocabulary! {
     // Where a process listens, and what a load run says of a request
     MALL_LISTEN = "mall.listen", Resource, "host:port that the process listens on.";
     MALL_SAMPLER_RATIO = "mall.sampler.ratio", Resource, "Share of the traces beginning in the process that it samples, when it is below 1.";
+    SAMPLING_PRIORITY = "sampling.priority", Attribute, "Any span's wish, also of foreign services: above 0 a collector keeps the trace.";
     RUN_ID = "mall.run.id", Attribute, "Load run that sent the request; on the load tool's CLIENT spans.";
     RUN_FLOW = "mall.flow", Attribute, "Flow of the scenario.";
     RUN_STEP = "mall.step", Attribute, "Step of the flow.";

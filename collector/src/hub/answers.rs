@@ -1,11 +1,11 @@
 //! Answers to what consoles ask, in the protocol's words.
 
 use collector_api::console::{
-    self, AlertsReply, AttributionReply, BalanceReply, BreakersReply, ListEventsReply, ServicesReply,
+    self, AlertsReply, AttributionReply, BalanceReply, BreakersReply, Coverage, ListEventsReply, RefusalsReply,
+    ServicesReply,
 };
 
 use super::{Hub, locked};
-use crate::model::TraceId;
 use crate::rollup::{SECOND_NS, WINDOW_S};
 use crate::store::{LogStore, TraceStore};
 
@@ -26,15 +26,7 @@ impl Hub {
     /// RED by operation and the service graph.
     pub fn services(&self, at_ns: u64, window_s: u32) -> ServicesReply {
         let now_s = self.at(at_ns) / SECOND_NS;
-        let mut reply = self.state().rollup.services(now_s, window(window_s));
-        for operation in &mut reply.operations {
-            let is_kept =
-                TraceId::from_bytes(&operation.exemplar).is_some_and(|trace| self.traces.summary(trace).is_some());
-            if !is_kept {
-                operation.exemplar.clear();
-            }
-        }
-        reply
+        self.state().rollup.services(now_s, window(window_s), |trace| self.traces.holds(trace))
     }
 
     /// The balance ledger.
@@ -45,6 +37,16 @@ impl Hub {
     /// The breaker ledger.
     pub fn breakers(&self, at_ns: u64, window_s: u32) -> BreakersReply {
         BreakersReply { breakers: self.state().rollup.breakers(self.at(at_ns) / SECOND_NS, window(window_s)) }
+    }
+
+    /// The ledger of shedders and limits.
+    pub fn refusals(&self, at_ns: u64, window_s: u32) -> RefusalsReply {
+        self.state().rollup.refusals(self.at(at_ns), window(window_s))
+    }
+
+    /// Services whose spans show only a part of their requests.
+    pub fn coverage(&self) -> Vec<Coverage> {
+        self.state().rollup.coverage()
     }
 
     /// Where the time of the slowest requests went; `None` when the run is not known.

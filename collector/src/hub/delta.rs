@@ -33,6 +33,7 @@ impl Hub {
             store: Some(store),
             alerts: if state.alerts_changed > since { state.alerts.clone() } else { Vec::new() },
             runs: state.runs.changed_since(since),
+            coverage: state.rollup.coverage(),
             first_trace: state.first_trace.as_ref().filter(|(at, _)| *at > since).map(|(_, trace)| trace.clone()),
         }
     }

@@ -21,6 +21,7 @@ impl Sink for Hub {
             match self.traces.insert(Arc::clone(&span), now_ns) {
                 Inserted::New | Inserted::Late => stored += 1,
                 Inserted::Evicted | Inserted::TraceFull => refused += 1,
+                Inserted::SampledOut => {}
                 Inserted::Duplicate => continue,
             }
             fresh.push(span);
@@ -46,7 +47,7 @@ impl Sink for Hub {
         let version = state.touch();
         let State { rollup, events, .. } = &mut *state;
         for point in &points {
-            rollup.observe_point(point, events, version);
+            rollup.observe_point(point, now_ns, events, version);
         }
     }
 

@@ -28,7 +28,7 @@ use crate::alert::Rules;
 use crate::events::NewEvent;
 use crate::receiver;
 use crate::rollup::metrics::{MetricLimits, MetricStore};
-use crate::store::{LogStore, TraceLimits, TraceStore};
+use crate::store::{Keep, LogStore, TraceLimits, TraceStore};
 
 /// Tells the time, nanoseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -40,6 +40,8 @@ const LOG_BYTES: usize = 16 << 20;
 pub struct HubOptions {
     /// Byte budget of the trace store.
     pub store_bytes: usize,
+    /// Share of the traces that stays without a better reason.
+    pub keep: Keep,
     /// Alert rules.
     pub rules: Rules,
     /// Why rule files could not be read, for consoles.
@@ -52,6 +54,7 @@ impl Default for HubOptions {
     fn default() -> Self {
         Self {
             store_bytes: TraceLimits::default().bytes,
+            keep: Keep::ALL,
             rules: Rules::default(),
             refused: Vec::new(),
             clock: Arc::new(system_clock),
@@ -81,7 +84,7 @@ impl Hub {
         let started_ns = (options.clock)();
         // A version from before a restart must be older than all versions after it.
         let first_version = started_ns / 1_000_000;
-        let limits = TraceLimits { bytes: options.store_bytes, ..TraceLimits::default() };
+        let limits = TraceLimits { bytes: options.store_bytes, keep: options.keep, ..TraceLimits::default() };
         Self {
             clock: options.clock,
             started_ns,

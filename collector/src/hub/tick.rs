@@ -5,10 +5,14 @@ use collector_api::console::TraceSummary;
 use super::state::State;
 use super::{Hub, locked};
 use crate::analysis::{Attribution, Forest, forest, segments};
+use crate::rollup::SECOND_NS;
 use crate::store::{QuietTrace, Summary};
 
 /// How often [`Hub::tick`] wants to be called.
 pub const TICK: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// The slowest trace of each operation in this many seconds is what consoles are referred to.
+const CITED_S: u64 = 10;
 
 struct Analysed {
     summary: Summary,
@@ -23,12 +27,24 @@ impl Hub {
     /// Blocks for as long as the analysis takes; call it every [`TICK`] away from the receiver's threads.
     pub fn tick(&self) {
         let now_ns = self.now_ns();
+        self.cite(now_ns);
         let quiet: Vec<Analysed> = self.traces.take_quiet(now_ns).into_iter().map(analyse).collect();
         self.settle_quiet(&quiet, now_ns);
         self.evaluate_rules(now_ns);
         let published = self.state().publish();
         if let Some(version) = published {
             self.published.send_replace(version);
+        }
+    }
+
+    /// Traces that the operations of the last seconds refer to shall stay when they are decided on.
+    fn cite(&self, now_ns: u64) {
+        if self.traces.keep().is_all() {
+            return;
+        }
+        let cited = self.state().rollup.cited(now_ns / SECOND_NS, CITED_S);
+        for trace in cited {
+            self.traces.cite(trace);
         }
     }
 

@@ -19,6 +19,15 @@ pub struct Red {
     pub latency: Sketch,
 }
 
+impl Red {
+    /// Adds all that another counted.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.latency.merge(&other.latency);
+    }
+}
+
 /// Requests as their callers saw them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
@@ -76,8 +85,10 @@ pub struct BreakerCalls {
 /// Everything that happened in one second.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SecondCell {
-    /// RED by instance.
+    /// RED by instance, of spans.
     pub services: BTreeMap<Instance, Red>,
+    /// RED by instance, of metrics: only where spans do not show all requests, and then this is what counts.
+    pub by_metrics: BTreeMap<Instance, Red>,
     /// Requests of load tools.
     pub load: Entry,
     /// Roots of traces without a load tool.
@@ -97,13 +108,19 @@ impl SecondCell {
         let sketch = |sketch: &Sketch| (sketch.count() > 0).then(|| sketch.into());
         console::Second {
             unix_s,
-            services: self.services.iter().map(service_to_wire).collect(),
+            services: self.services_to_wire(),
             entry_ok: sketch(&entry.ok),
             entry_failed: sketch(&entry.failed),
             run: self.run.clone(),
             balance: self.balance.iter().map(picks_to_wire).collect(),
             breakers: self.breakers.iter().map(breaker_to_wire).collect(),
         }
+    }
+
+    fn services_to_wire(&self) -> Vec<console::ServiceCell> {
+        let by_spans = self.services.iter().filter(|(key, _)| !self.by_metrics.contains_key(key));
+        let by_spans = by_spans.map(|(key, red)| service_to_wire(key, red, false));
+        by_spans.chain(self.by_metrics.iter().map(|(key, red)| service_to_wire(key, red, true))).collect()
     }
 
     /// The reverse of [`SecondCell::to_wire`], as far as the protocol says it.
@@ -129,7 +146,8 @@ impl SecondCell {
             (key, BreakerCalls { ok: cell.ok, failed: cell.failed, rejected: cell.rejected, ratio: cell.ratio })
         };
         Self {
-            services: second.services.iter().map(red).collect(),
+            services: second.services.iter().filter(|cell| !cell.from_metrics).map(red).collect(),
+            by_metrics: second.services.iter().filter(|cell| cell.from_metrics).map(red).collect(),
             load,
             roots,
             run: second.run.clone(),
@@ -139,13 +157,14 @@ impl SecondCell {
     }
 }
 
-fn service_to_wire((key, red): (&Instance, &Red)) -> console::ServiceCell {
+fn service_to_wire(key: &Instance, red: &Red, from_metrics: bool) -> console::ServiceCell {
     console::ServiceCell {
         service: key.service.to_string(),
         instance: key.instance.to_string(),
         requests: red.requests,
         errors: red.errors,
         latency: Some((&red.latency).into()),
+        from_metrics,
     }
 }
 
@@ -181,6 +200,8 @@ mod tests {
         let mut cell = SecondCell::default();
         cell.services.entry(instance.clone()).or_default().latency.record_us(900);
         cell.balance.entry(instance).or_default().picks = 7;
+        let sampled = Instance { service: "legacy".into(), instance: "legacy/1".into() };
+        cell.by_metrics.entry(sampled).or_default().requests = 9;
         cell.load.record(1_000_000, false);
         let key = BreakerKey { place: "client".into(), caller: "gateway".into(), name: "pay".into() };
         cell.breakers.entry(key).or_default().ratio = 0.25;

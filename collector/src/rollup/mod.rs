@@ -7,6 +7,7 @@ pub mod balance;
 pub mod breakers;
 pub mod cell;
 pub mod counter;
+pub mod coverage;
 pub mod directory;
 pub mod episode;
 pub mod foreign;
@@ -15,11 +16,12 @@ pub mod hops;
 pub mod metrics;
 pub mod names;
 pub mod operations;
+pub mod protection;
 pub mod refusals;
 pub mod seconds;
 pub mod window;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use collector_api::console;
@@ -27,16 +29,19 @@ use collector_api::vocabulary as words;
 
 use self::balance::Balance;
 use self::breakers::{Book, Breakers};
+use self::cell::Red;
 use self::counter::Counter;
+use self::coverage::Coverage;
 use self::directory::{Directory, Instance};
 use self::graph::Graph;
 use self::hops::{HOP_LIMIT, Hop, Hops};
 use self::names::{Bounded, other};
 use self::operations::Operations;
+use self::protection::Protection;
 use self::refusals::Refusals;
 use self::seconds::{KEEP_S, Seconds};
 use crate::events::EventLog;
-use crate::model::{Kind, MetricPoint, Span, Value};
+use crate::model::{Kind, MetricPoint, Span, TraceId, Value};
 
 /// Nanoseconds in a second.
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -63,6 +68,8 @@ pub struct Rollup {
     balance: Balance,
     breakers: Breakers,
     refusals: Refusals,
+    protection: Protection,
+    coverage: Coverage,
     lost: HashMap<Arc<str>, (Counter, u64)>,
     misdated: u64,
 }
@@ -81,6 +88,8 @@ impl Rollup {
             balance: Balance::default(),
             breakers: Breakers::default(),
             refusals: Refusals::default(),
+            protection: Protection::default(),
+            coverage: Coverage::default(),
             lost: HashMap::new(),
             misdated: 0,
         }
@@ -98,6 +107,7 @@ impl Rollup {
             self.count_entry_span(span, second, version);
         }
         self.count_entry(span, second, version);
+        self.coverage.observe_span(span);
         self.operations.observe(span, second);
         self.graph.observe_database(span, second);
         if let Some(hop) = &hop {
@@ -107,6 +117,7 @@ impl Rollup {
         if !span.events.is_empty() {
             Balance::observe_span(&mut self.seconds, &self.directory, span, second, version);
             self.refusals.observe(span, events, version);
+            self.protection.observe_span(span);
         }
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.observe_span(span, second, &mut book);
@@ -114,12 +125,16 @@ impl Rollup {
     }
 
     /// Counts a point of a metric.
-    pub fn observe_point(&mut self, point: &MetricPoint, events: &mut EventLog, version: u64) {
+    pub fn observe_point(&mut self, point: &MetricPoint, now_ns: u64, events: &mut EventLog, version: u64) {
         self.directory.learn(&point.resource);
         if &*point.name == words::TELEMETRY_DROPPED {
             self.count_lost(point);
         }
         self.balance.observe_point(point, self.since_ns);
+        self.protection.observe_point(point, self.since_ns);
+        if let Some((instance, red)) = self.coverage.observe_point(point, self.since_ns) {
+            self.count_by_metrics(instance, &red, point.time_ns, now_ns, version);
+        }
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.observe_point(point, self.since_ns, &mut book);
     }
@@ -134,6 +149,7 @@ impl Rollup {
     pub fn tick(&mut self, now_ns: u64, events: &mut EventLog, version: u64) {
         self.seconds.age(now_ns / SECOND_NS);
         self.balance.age(now_ns);
+        self.protection.age(now_ns);
         self.refusals.tick(now_ns, events, version);
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.tick(now_ns, &mut book);
@@ -155,10 +171,19 @@ impl Rollup {
         self.seconds.changed_since(version, from_s)
     }
 
-    /// RED by operation and the service graph of the seconds `(now - window, now]`.
-    pub fn services(&self, now_s: u64, window_s: u64) -> console::ServicesReply {
+    /// RED by operation and the service graph of the seconds `(now - window, now]`. An operation refers to its slowest
+    /// trace that `is_kept`.
+    pub fn services(&self, now_s: u64, window_s: u64, is_kept: impl Fn(TraceId) -> bool) -> console::ServicesReply {
         let from = now_s.saturating_sub(window_s.saturating_sub(1));
-        console::ServicesReply { operations: self.operations.list(from, now_s), edges: self.graph.edges(from, now_s) }
+        console::ServicesReply {
+            operations: self.operations.list(from, now_s, is_kept),
+            edges: self.graph.edges(from, now_s),
+        }
+    }
+
+    /// The slowest trace of each operation in the seconds `(now - window, now]`, each once.
+    pub fn cited(&self, now_s: u64, window_s: u64) -> HashSet<TraceId> {
+        self.operations.slowest(now_s.saturating_sub(window_s.saturating_sub(1)), now_s)
     }
 
     /// The balance ledger.
@@ -169,6 +194,16 @@ impl Rollup {
     /// The breaker ledger.
     pub fn breakers(&self, now_s: u64, window_s: u64) -> Vec<console::Breaker> {
         self.breakers.list(&self.seconds, now_s, window_s)
+    }
+
+    /// The ledger of shedders and limits.
+    pub fn refusals(&self, now_ns: u64, window_s: u64) -> console::RefusalsReply {
+        self.protection.list(now_ns, window_s)
+    }
+
+    /// Services whose spans show only a part of their requests.
+    pub fn coverage(&self) -> Vec<console::Coverage> {
+        self.coverage.list()
     }
 
     /// Whether every process that holds breakers and is alive has exported its counters since `since_ns`.
@@ -203,6 +238,8 @@ impl Rollup {
             + self.balance.overflowed()
             + self.breakers.overflowed()
             + self.refusals.overflowed()
+            + self.protection.overflowed()
+            + self.coverage.overflowed()
     }
 
     /// Seconds that went before their hour because others needed the room.
@@ -224,12 +261,19 @@ impl Rollup {
         second
     }
 
+    fn admitted(&mut self, key: Instance) -> Instance {
+        if self.instances.admit(&key) { key } else { Instance { service: other(), instance: other() } }
+    }
+
+    fn count_by_metrics(&mut self, key: Instance, red: &Red, at_ns: u64, now_ns: u64, version: u64) {
+        let key = self.admitted(key);
+        let second = self.second_of(at_ns, now_ns);
+        self.seconds.cell(second, version).by_metrics.entry(key).or_default().add(red);
+    }
+
     fn count_entry_span(&mut self, span: &Span, second: u64, version: u64) {
         let resource = &span.resource;
-        let mut key = Instance { service: resource.service.clone(), instance: resource.instance.clone() };
-        if !self.instances.admit(&key) {
-            key = Instance { service: other(), instance: other() };
-        }
+        let key = self.admitted(Instance { service: resource.service.clone(), instance: resource.instance.clone() });
         let red = self.seconds.cell(second, version).services.entry(key).or_default();
         red.requests += 1;
         red.errors += u64::from(span.is_error());

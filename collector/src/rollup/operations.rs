@@ -1,5 +1,6 @@
 //! Requests, errors and durations per service and operation, with the trace of the slowest.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use collector_api::console::OperationRed;
@@ -25,7 +26,8 @@ struct OperationCell {
     requests: u64,
     errors: u64,
     latency: Sketch,
-    slowest: Option<(u64, TraceId)>,
+    /// The slowest, and after a merge that of each second.
+    slowest: Vec<(u64, TraceId)>,
 }
 
 impl Merge for OperationCell {
@@ -33,7 +35,7 @@ impl Merge for OperationCell {
         self.requests += other.requests;
         self.errors += other.errors;
         self.latency.merge(&other.latency);
-        self.slowest = self.slowest.max(other.slowest);
+        self.slowest.extend_from_slice(&other.slowest);
     }
 }
 
@@ -59,11 +61,16 @@ impl Operations {
         cell.requests += 1;
         cell.errors += u64::from(span.is_error());
         cell.latency.record_ns(duration_ns);
-        cell.slowest = cell.slowest.max(Some((duration_ns, span.trace_id)));
+        let candidate = (duration_ns, span.trace_id);
+        match cell.slowest.first_mut() {
+            Some(slowest) => *slowest = candidate.max(*slowest),
+            None => cell.slowest.push(candidate),
+        }
     }
 
-    /// Operations of the seconds `[from, to]`, by service and name. The exemplar may not be kept any more.
-    pub fn list(&self, from: u64, to: u64) -> Vec<OperationRed> {
+    /// Operations of the seconds `[from, to]`, by service and name. The exemplar is the slowest trace that `is_kept`
+    /// among the slowest of each second.
+    pub fn list(&self, from: u64, to: u64, is_kept: impl Fn(TraceId) -> bool) -> Vec<OperationRed> {
         let mut cells: Vec<_> = self.cells.merged(from, to).into_iter().collect();
         cells.sort_by(|(a, _), (b, _)| {
             (&a.service, &a.operation, a.kind as u8).cmp(&(&b.service, &b.operation, b.kind as u8))
@@ -75,9 +82,21 @@ impl Operations {
             requests: cell.requests,
             errors: cell.errors,
             latency: Some((&cell.latency).into()),
-            exemplar: cell.slowest.map(|(_, trace)| trace.to_bytes().to_vec()).unwrap_or_default(),
+            exemplar: exemplar(cell.slowest, &is_kept).map(|trace| trace.to_bytes().to_vec()).unwrap_or_default(),
         };
         cells.into_iter().map(wire).collect()
+    }
+
+    /// The slowest trace of each operation in the seconds `[from, to]`.
+    pub fn slowest(&self, from: u64, to: u64) -> HashSet<TraceId> {
+        let mut slowest: HashMap<&OperationKey, (u64, TraceId)> = HashMap::new();
+        for (key, cell) in self.cells.range(from, to) {
+            if let Some(candidate) = cell.slowest.first() {
+                let known = slowest.entry(key).or_insert(*candidate);
+                *known = (*candidate).max(*known);
+            }
+        }
+        slowest.into_values().map(|(_, trace)| trace).collect()
     }
 
     /// Operations that did not fit.
@@ -90,6 +109,11 @@ impl Default for Operations {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn exemplar(mut candidates: Vec<(u64, TraceId)>, is_kept: impl Fn(TraceId) -> bool) -> Option<TraceId> {
+    candidates.sort_unstable_by(|a, b| b.cmp(a));
+    candidates.into_iter().map(|(_, trace)| trace).find(|trace| is_kept(*trace))
 }
 
 /// A span's kind in words, as the console protocol says it.

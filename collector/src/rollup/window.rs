@@ -44,6 +44,12 @@ impl<K: Eq + Hash + Clone, V: Merge> Window<K, V> {
         Some(self.seconds.entry(second).or_default().entry(key).or_default())
     }
 
+    /// Every cell in `[from, to]`, by second.
+    pub fn range(&self, from: u64, to: u64) -> impl Iterator<Item = (&K, &V)> {
+        let seconds = if from <= to { Some(self.seconds.range(from..=to)) } else { None };
+        seconds.into_iter().flatten().flat_map(|(_, cells)| cells)
+    }
+
     /// Everything in `[from, to]`, merged by key.
     pub fn merged(&self, from: u64, to: u64) -> HashMap<K, V> {
         let mut merged: HashMap<K, V> = HashMap::new();

@@ -8,8 +8,9 @@ use collector_api::console::console_server::Console;
 use collector_api::console::{
     AlertsReply, AlertsRequest, AttributionReply, AttributionRequest, BalanceReply, BalanceRequest, BreakersReply,
     BreakersRequest, Delta, GetSpansReply, GetSpansRequest, GetTraceRequest, HelloReply, HelloRequest, ListEventsReply,
-    ListEventsRequest, ListLogsReply, ListLogsRequest, ListTracesReply, ListTracesRequest, ServicesReply,
-    ServicesRequest, Trace, TraceOrder, TraceSummary, WatchRequest,
+    ListEventsRequest, ListLogsReply, ListLogsRequest, ListTracesReply, ListTracesRequest, RefusalsReply,
+    RefusalsRequest, ServicesReply, ServicesRequest, StatsReply, StatsRequest, Trace, TraceOrder, TraceSummary,
+    WatchRequest,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use super::{columns, details, watch};
 use crate::hub::Hub;
 use crate::model::TraceId;
 use crate::query;
-use crate::store::{Listing, LogQuery, Order, Spans};
+use crate::store::{Absence, Listing, LogQuery, Order, Spans};
 
 /// Traces of a list that asks for none in particular.
 const DEFAULT_TRACES: usize = 100;
@@ -69,10 +70,13 @@ impl ConsoleService {
             .ok_or_else(|| Status::invalid_argument("trace_id must be 16 bytes that are not all zero"))?;
         match self.hub.traces().get(id) {
             Some(spans) => Ok((id, spans)),
-            None if self.hub.traces().was_evicted(id) => {
-                Err(Status::not_found(format!("trace {id} was seen and had to make room: it is not kept any more")))
-            }
-            None => Err(Status::not_found(format!("trace {id} was never seen"))),
+            None => Err(Status::not_found(match self.hub.traces().absence(id) {
+                Some(Absence::Evicted) => format!("trace {id} was seen and had to make room: it is not kept any more"),
+                Some(Absence::SampledOut) => {
+                    format!("trace {id} was seen and counted, but not kept: give --keep a greater ratio")
+                }
+                None => format!("trace {id} was never seen"),
+            })),
         }
     }
 }
@@ -134,6 +138,7 @@ impl Console for ConsoleService {
             seen: stats.traces_seen,
             kept: stats.traces_kept,
             matched: found.matched,
+            store: Some(stats),
         }))
     }
 
@@ -174,6 +179,19 @@ impl Console for ConsoleService {
     async fn get_breakers(&self, request: Request<BreakersRequest>) -> Result<Response<BreakersReply>, Status> {
         let request = request.into_inner();
         Ok(Response::new(self.hub.breakers(request.at_ns, request.window_s)))
+    }
+
+    async fn get_refusals(&self, request: Request<RefusalsRequest>) -> Result<Response<RefusalsReply>, Status> {
+        let request = request.into_inner();
+        Ok(Response::new(self.hub.refusals(request.at_ns, request.window_s)))
+    }
+
+    async fn get_stats(&self, _request: Request<StatsRequest>) -> Result<Response<StatsReply>, Status> {
+        Ok(Response::new(StatsReply {
+            receiver: Some(self.hub.receiver_stats()),
+            store: Some(self.hub.store_stats()),
+            coverage: self.hub.coverage(),
+        }))
     }
 
     async fn get_alerts(&self, _request: Request<AlertsRequest>) -> Result<Response<AlertsReply>, Status> {

@@ -2,12 +2,14 @@
 //!
 //! Owns: which spans and log records are kept, for how long, and the counters of all that is not. Refuses: meaning (a
 //! trace is handed to analysis as its spans) and figures (those are counted before a span gets here, so eviction biases
-//! nothing). Knows no clock: every call that depends on time is told it.
+//! nothing; retention decides on a trace only after that). Knows no clock: every call that depends on time is told it.
 //!
 //! Invariants: the key of a span is (trace id, span id), the first one wins; a summary is a function of the set of spans,
-//! not of their order; the estimated bytes never exceed the limit after an insertion; whatever is lost is counted.
+//! not of their order, but for why the trace is kept, which is what was known when that was decided; the estimated bytes
+//! never exceed the limit after an insertion; whatever is lost is counted.
 
 mod log;
+mod retention;
 mod shard;
 mod slow;
 mod summary;
@@ -15,5 +17,6 @@ mod trace;
 mod traces;
 
 pub use log::{LogQuery, LogStore};
+pub use retention::{Evidence, Keep, PATIENCE_NS, Priority, Reason, SLOW_NS};
 pub use summary::{Marks, Summary, TraceView};
-pub use traces::{Found, Inserted, Listing, Order, QuietTrace, Spans, TraceLimits, TraceStore};
+pub use traces::{Absence, Found, Inserted, Listing, Order, QuietTrace, Spans, TraceLimits, TraceStore};

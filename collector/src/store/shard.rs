@@ -1,19 +1,21 @@
-//! One shard of the trace store: its traces, and who goes first when space is needed.
+//! One shard of the trace store: its traces, which of them stay, and who goes first when space is needed.
 //!
 //! Victims, in this order: plain quiet traces, oldest first, except the newest few of each root service; the queue that
 //! holds the most bytes, once traces of greater worth fill more than three quarters of the budget; shielded plain traces;
 //! open traces, the one that is due soonest; pinned ones last of all.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::retention::{PATIENCE_NS, Reason, SLOW_NS};
 use super::slow::SlowRoots;
 use super::trace::{Kept, State, Worth};
-use super::traces::{Inserted, QuietTrace, TraceLimits};
+use super::traces::{Absence, Inserted, QuietTrace, TraceLimits};
 use crate::model::{Span, TraceId};
 
-/// Entries of evicted traces that the queue of due times may hold before it is cleared of them.
+/// Entries that the queue of due times may hold before it is cleared of those of traces that are gone; later, twice
+/// what was left by the last clearing.
 const STALE_DUE: usize = 4_096;
 
 /// Counters of one shard.
@@ -27,6 +29,9 @@ pub(super) struct Counts {
     pub dropped_spans: u64,
     pub late_spans: u64,
     pub orphan_traces: u64,
+    pub sampled_out_traces: u64,
+    pub sampled_out_spans: u64,
+    pub kept_by_reason: [u64; Reason::ALL.len()],
 }
 
 /// Quiet traces of one worth, oldest first.
@@ -42,8 +47,9 @@ pub(super) struct Shard {
     budget: usize,
     traces: HashMap<TraceId, Kept>,
     bytes: usize,
-    /// When to look at an open trace again; one entry for each.
+    /// When to look at a trace again that is open or not decided on.
     due: BinaryHeap<Reverse<(u64, TraceId)>>,
+    due_limit: usize,
     queues: [Queue; Worth::ALL.len()],
     /// Plain quiet traces per root service.
     plain_of_service: HashMap<Arc<str>, usize>,
@@ -59,6 +65,7 @@ impl Shard {
             traces: HashMap::new(),
             bytes: 0,
             due: BinaryHeap::new(),
+            due_limit: STALE_DUE,
             queues: Default::default(),
             plain_of_service: HashMap::new(),
             gone: Remembered::new(remembered),
@@ -82,17 +89,21 @@ impl Shard {
         self.traces.values()
     }
 
-    pub fn was_evicted(&self, id: TraceId) -> bool {
-        self.gone.contains(id)
+    pub fn absence(&self, id: TraceId) -> Option<Absence> {
+        self.gone.get(id)
+    }
+
+    pub fn cite(&mut self, id: TraceId) {
+        if let Some(kept) = self.traces.get_mut(&id) {
+            kept.cited = true;
+        }
     }
 
     pub fn insert(&mut self, span: Arc<Span>, now_ns: u64) -> Inserted {
         let id = span.trace_id;
         if !self.traces.contains_key(&id) {
-            if self.gone.contains(id) {
-                self.counts.late_spans += 1;
-                self.counts.dropped_spans += 1;
-                return Inserted::Evicted;
+            if let Some(absence) = self.gone.get(id) {
+                return self.refuse_late(absence);
             }
             self.begin(&span, now_ns);
         }
@@ -101,15 +112,30 @@ impl Shard {
         inserted
     }
 
+    fn refuse_late(&mut self, absence: Absence) -> Inserted {
+        self.counts.late_spans += 1;
+        match absence {
+            Absence::Evicted => {
+                self.counts.dropped_spans += 1;
+                Inserted::Evicted
+            }
+            Absence::SampledOut => {
+                self.counts.sampled_out_spans += 1;
+                Inserted::SampledOut
+            }
+        }
+    }
+
     fn begin(&mut self, span: &Span, now_ns: u64) {
         let kept = Kept::begin(span, now_ns);
         self.bytes += kept.bytes;
         self.traces.insert(span.trace_id, kept);
         self.due.push(Reverse((now_ns.saturating_add(self.limits.quiet_ns), span.trace_id)));
         self.counts.traces_seen += 1;
-        if self.due.len() > self.traces.len() * 2 + STALE_DUE {
+        if self.due.len() > self.due_limit {
             let traces = &self.traces;
             self.due.retain(|Reverse((_, id))| traces.contains_key(id));
+            self.due_limit = self.due.len() * 2 + STALE_DUE;
         }
     }
 
@@ -146,7 +172,7 @@ impl Shard {
         Inserted::Late
     }
 
-    /// Moves every open trace that has been quiet long enough into a queue.
+    /// Moves every open trace that has been quiet long enough into a queue, and lets those go that shall not stay.
     pub fn take_quiet(&mut self, now_ns: u64, slow: &mut SlowRoots, out: &mut Vec<QuietTrace>) {
         while let Some(Reverse((due_ns, id))) = self.due.peek().copied() {
             if due_ns > now_ns {
@@ -155,6 +181,9 @@ impl Shard {
             self.due.pop();
             let Some(kept) = self.traces.get_mut(&id) else { continue };
             if kept.state != State::Open {
+                if !kept.decided && kept.last_ns.saturating_add(PATIENCE_NS) <= now_ns {
+                    self.decide(id);
+                }
                 continue;
             }
             let wait_ns = if kept.summary.has_root { self.limits.quiet_ns } else { self.limits.rootless_quiet_ns };
@@ -172,12 +201,10 @@ impl Shard {
         let is_first = !kept.was_quiet;
         let had_orphans = kept.summary.has_orphans;
         let summary = &kept.summary;
-        let is_slow = if is_first && summary.has_root {
-            slow.observe(&summary.root_service, &summary.root_operation, summary.duration_ns())
-        } else {
-            summary.slow
-        };
-        kept.settle(is_slow);
+        let is_slow_for_root = is_first
+            && summary.has_root
+            && slow.observe(&summary.root_service, &summary.root_operation, summary.duration_ns());
+        kept.settle(summary.slow || is_slow_for_root || summary.duration_ns() >= SLOW_NS);
         match (had_orphans, kept.summary.has_orphans) {
             (false, true) => self.counts.orphan_traces += 1,
             (true, false) => self.counts.orphan_traces -= 1,
@@ -186,8 +213,30 @@ impl Shard {
         let quiet = QuietTrace { summary: kept.summary.clone(), spans: Arc::clone(&kept.spans), is_first };
         let (stamp, worth) = (kept.last_ns, kept.worth());
         kept.state = State::Quiet { stamp, worth };
+        let (decided, misses_something) = (kept.decided, kept.misses_something());
         self.enqueue(id, stamp, worth);
+        if !decided && misses_something {
+            self.due.push(Reverse((stamp.saturating_add(PATIENCE_NS), id)));
+        } else if !decided {
+            self.decide(id);
+        }
         Some(quiet)
+    }
+
+    /// Decides whether a quiet trace stays.
+    fn decide(&mut self, id: TraceId) {
+        let Some(kept) = self.traces.get_mut(&id) else { return };
+        kept.decided = true;
+        kept.summary.reason = kept.summary.evidence(kept.cited || kept.pinned).decide(id, self.limits.keep);
+        let Some(reason) = kept.summary.reason else {
+            let spans = self.remove(id, Absence::SampledOut);
+            self.counts.sampled_out_traces += 1;
+            self.counts.sampled_out_spans += spans;
+            return;
+        };
+        if let Some(count) = self.counts.kept_by_reason.get_mut(reason as usize) {
+            *count += 1;
+        }
     }
 
     fn enqueue(&mut self, id: TraceId, stamp: u64, worth: Worth) {
@@ -274,33 +323,39 @@ impl Shard {
     }
 
     fn evict(&mut self, id: TraceId) {
+        self.counts.evicted_spans += self.remove(id, Absence::Evicted);
+        self.counts.evicted_traces += 1;
+    }
+
+    /// Takes a trace out and remembers why. Returns how many spans went.
+    fn remove(&mut self, id: TraceId, absence: Absence) -> u64 {
         if let Some(State::Quiet { stamp, worth }) = self.traces.get(&id).map(|kept| kept.state) {
             self.unqueue(id, stamp, worth);
         }
-        let Some(kept) = self.traces.remove(&id) else { return };
+        let Some(kept) = self.traces.remove(&id) else { return 0 };
+        let spans = kept.spans.len() as u64;
         self.bytes = self.bytes.saturating_sub(kept.bytes);
-        self.counts.evicted_traces += 1;
-        self.counts.evicted_spans += kept.spans.len() as u64;
-        self.counts.spans_kept -= kept.spans.len() as u64;
-        self.gone.push(id);
+        self.counts.spans_kept -= spans;
+        self.gone.push(id, absence);
+        spans
     }
 }
 
-/// The last evicted traces, so that their late spans do not begin them anew.
+/// The last traces that went, so that their late spans do not begin them anew.
 #[derive(Debug)]
 struct Remembered {
     capacity: usize,
     order: VecDeque<TraceId>,
-    ids: HashSet<TraceId>,
+    ids: HashMap<TraceId, Absence>,
 }
 
 impl Remembered {
     fn new(capacity: usize) -> Self {
-        Self { capacity, order: VecDeque::new(), ids: HashSet::new() }
+        Self { capacity, order: VecDeque::new(), ids: HashMap::new() }
     }
 
-    fn push(&mut self, id: TraceId) {
-        if self.ids.insert(id) {
+    fn push(&mut self, id: TraceId, absence: Absence) {
+        if self.ids.insert(id, absence).is_none() {
             self.order.push_back(id);
         }
         while self.order.len() > self.capacity {
@@ -310,7 +365,7 @@ impl Remembered {
         }
     }
 
-    fn contains(&self, id: TraceId) -> bool {
-        self.ids.contains(&id)
+    fn get(&self, id: TraceId) -> Option<Absence> {
+        self.ids.get(&id).copied()
     }
 }

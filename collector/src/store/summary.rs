@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use collector_api::{console, vocabulary};
 
+use super::retention::{Evidence, Priority, Reason};
 use crate::model::{Span, SpanId, TraceId};
 
 /// Kinds of vocabulary events that a trace holds.
@@ -77,10 +78,14 @@ pub struct Summary {
     pub has_orphans: bool,
     /// Spans that did not fit into the trace's own limit.
     pub dropped_spans: u32,
-    /// Slower than 99 of 100 traces with the same root; known once the trace is quiet.
+    /// Slower than 99 of 100 traces with the same root, or than a second; known once the trace is quiet.
     pub slow: bool,
     /// Vocabulary events inside.
     pub marks: Marks,
+    /// Who wants it to be kept.
+    pub priority: Priority,
+    /// Why it is kept, once that is decided.
+    pub reason: Option<Reason>,
     root_start_ns: u64,
 }
 
@@ -103,6 +108,8 @@ impl Summary {
             dropped_spans: 0,
             slow: false,
             marks: Marks::default(),
+            priority: Priority::default(),
+            reason: None,
             root_start_ns: span.start_ns,
         }
     }
@@ -126,6 +133,18 @@ impl Summary {
         self.errors += u32::from(span.is_error());
         self.services += u32::from(is_new_service);
         self.marks = self.marks.union(Marks::of(span));
+        self.priority = self.priority.union(Priority::of(span));
+    }
+
+    /// What speaks for keeping the trace.
+    pub(super) fn evidence(&self, cited: bool) -> Evidence {
+        Evidence {
+            errors: self.errors,
+            has_events: !self.marks.is_empty(),
+            priority: self.priority,
+            slow: self.slow,
+            cited,
+        }
     }
 
     /// From the earliest start to the latest end.
@@ -148,6 +167,7 @@ impl From<&Summary> for console::TraceSummary {
             complete: summary.complete,
             has_orphans: summary.has_orphans,
             marks: summary.marks.names().map(String::from).collect(),
+            kept_because: summary.reason.map(|reason| reason.to_string()).unwrap_or_default(),
         }
     }
 }

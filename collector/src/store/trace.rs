@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::summary::Summary;
 use super::traces::Spans;
-use crate::model::{Span, SpanId};
+use crate::model::{Kind, Span, SpanId};
 
 /// Estimated bytes of a trace beside its spans: table entry, summary, queue entries.
 const TRACE_BYTES: usize = 640;
@@ -21,7 +21,9 @@ const SCANNED: usize = 48;
 pub(super) enum Worth {
     /// Nothing special.
     Plain,
-    /// Slower than 99 of 100 with the same root.
+    /// It pays, a VIP asked, or a span asked for it.
+    Wanted,
+    /// Slow for what it does, or slow at all.
     Slow,
     /// Holds events of a breaker, a fault, a shedder or a limiter.
     Marked,
@@ -31,7 +33,7 @@ pub(super) enum Worth {
 
 impl Worth {
     /// All, in ascending order.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Slow, Self::Marked, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Plain, Self::Wanted, Self::Slow, Self::Marked, Self::Failed];
 }
 
 /// Where a trace is in its life.
@@ -54,6 +56,10 @@ pub(super) struct Kept {
     /// Whether it was quiet before.
     pub was_quiet: bool,
     pub pinned: bool,
+    /// Figures refer to it.
+    pub cited: bool,
+    /// Whether retention has decided that it stays.
+    pub decided: bool,
     /// Estimated, overhead included.
     pub bytes: usize,
     ids: HashSet<SpanId>,
@@ -69,6 +75,8 @@ impl Kept {
             last_ns: now_ns,
             was_quiet: false,
             pinned: false,
+            cited: false,
+            decided: false,
             bytes: TRACE_BYTES,
             ids: HashSet::new(),
             services: Vec::with_capacity(1),
@@ -111,6 +119,12 @@ impl Kept {
         self.was_quiet = true;
     }
 
+    /// Whether something of it is still to come: a parent, a root, or the other side of its only call.
+    pub fn misses_something(&self) -> bool {
+        let lone_call = || self.spans.len() == 1 && self.spans.iter().all(|span| span.kind == Kind::Client);
+        !self.summary.has_root || self.summary.has_orphans || lone_call()
+    }
+
     pub fn worth(&self) -> Worth {
         if self.summary.errors > 0 {
             Worth::Failed
@@ -118,6 +132,8 @@ impl Kept {
             Worth::Marked
         } else if self.summary.slow {
             Worth::Slow
+        } else if !self.summary.priority.is_empty() {
+            Worth::Wanted
         } else {
             Worth::Plain
         }

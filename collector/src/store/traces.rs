@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use collector_api::console;
 
+use super::retention::{Keep, Reason};
 use super::shard::Shard;
 use super::slow::SlowRoots;
 use super::summary::{Summary, TraceView};
@@ -33,6 +34,8 @@ pub struct TraceLimits {
     pub recent_per_service: usize,
     /// Traces that may be pinned at a time.
     pub pins: usize,
+    /// Share of the traces that stays without a better reason.
+    pub keep: Keep,
 }
 
 impl Default for TraceLimits {
@@ -45,6 +48,7 @@ impl Default for TraceLimits {
             remembered: 65_536,
             recent_per_service: 4,
             pins: 64,
+            keep: Keep::ALL,
         }
     }
 }
@@ -60,8 +64,19 @@ pub enum Inserted {
     Duplicate,
     /// Lost: the trace was evicted.
     Evicted,
+    /// Not kept: the ratio had dropped the trace.
+    SampledOut,
     /// Lost: the trace is as large as a trace may be.
     TraceFull,
+}
+
+/// Why a trace that was seen is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// It had to make room.
+    Evicted,
+    /// The ratio did not take it.
+    SampledOut,
 }
 
 /// A trace that no span came to for a while. Each burst of spans makes it quiet once.
@@ -154,12 +169,28 @@ impl TraceStore {
         self.shard(id).get(id).map(|kept| kept.summary.clone())
     }
 
-    /// Whether a trace was kept once and had to go, as far as is remembered.
-    pub fn was_evicted(&self, id: TraceId) -> bool {
-        self.shard(id).was_evicted(id)
+    /// Whether a trace is kept.
+    pub fn holds(&self, id: TraceId) -> bool {
+        self.shard(id).get(id).is_some()
     }
 
-    /// Traces that became quiet by `now_ns`, each once per burst of spans.
+    /// Why a trace that was seen is not kept, as far as is remembered.
+    pub fn absence(&self, id: TraceId) -> Option<Absence> {
+        self.shard(id).absence(id)
+    }
+
+    /// Figures refer to a trace: it stays when it is decided on. Does nothing once it is, or when it is not there.
+    pub fn cite(&self, id: TraceId) {
+        self.shard(id).cite(id);
+    }
+
+    /// Share of the traces that stays without a better reason.
+    pub fn keep(&self) -> Keep {
+        self.limits.keep
+    }
+
+    /// Traces that became quiet by `now_ns`, each once per burst of spans. Those that shall not stay are gone from the
+    /// store when this returns them.
     pub fn take_quiet(&self, now_ns: u64) -> Vec<QuietTrace> {
         let mut quiet = Vec::new();
         let mut slow = locked(&self.slow);
@@ -218,7 +249,11 @@ impl TraceStore {
 
     /// Counters of the store, for the console. `overflowed_names` is the receiver's to fill in.
     pub fn stats(&self) -> console::StoreStats {
-        let mut stats = console::StoreStats { byte_limit: self.limits.bytes as u64, ..Default::default() };
+        let mut stats = console::StoreStats {
+            byte_limit: self.limits.bytes as u64,
+            keep_ratio: self.limits.keep.ratio(),
+            ..Default::default()
+        };
         for shard in &self.shards {
             let shard = locked(shard);
             let counts = shard.counts;
@@ -232,6 +267,11 @@ impl TraceStore {
             stats.dropped_spans += counts.dropped_spans;
             stats.late_spans += counts.late_spans;
             stats.orphan_traces += counts.orphan_traces;
+            stats.sampled_out_traces += counts.sampled_out_traces;
+            stats.sampled_out_spans += counts.sampled_out_spans;
+            for (reason, count) in Reason::ALL.into_iter().zip(counts.kept_by_reason).filter(|(_, count)| *count > 0) {
+                *stats.kept_by_reason.entry(reason.as_str().to_owned()).or_default() += count;
+            }
         }
         stats
     }

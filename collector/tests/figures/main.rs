@@ -6,5 +6,6 @@ mod breakers;
 mod graph;
 mod red;
 mod refusals;
+mod retention;
 mod runs;
 mod stage;

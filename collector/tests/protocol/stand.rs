@@ -35,6 +35,7 @@ pub fn config() -> Config {
         otlp_http: 0,
         console: 0,
         store_bytes: 16 << 20,
+        keep: 1.0,
         rules: Vec::new(),
         rules_profile: "demo".into(),
         token: Some(TOKEN.into()),

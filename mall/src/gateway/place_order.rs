@@ -87,6 +87,9 @@ async fn flow(gateway: &Gateway, request: CreateOrderRequest) -> AppResult<(answ
 async fn verify_user(gateway: &Gateway, id: i64) -> AppResult<()> {
     let user = gateway.user().get_user(GetUserRequest { id }).await?.into_inner();
     span::set(KeyValue::new(word::USER_NAME, user.name));
+    if user.vip {
+        span::set(KeyValue::new(word::USER_VIP, true));
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! `mallctl trace list`
 
 use collector_api::console::{ListTracesRequest, TraceOrder, TraceSummary};
+use collector_api::kept;
 use serde_json::json;
 
 use super::hex;
@@ -15,10 +16,12 @@ pub async fn run(client: &Client, query: &str, slowest: bool, limit: u32, json: 
     let request =
         ListTracesRequest { query: query.to_owned(), limit, order: order.into(), ..ListTracesRequest::default() };
     let reply = client.console().list_traces(request).await.map_err(|s| failure(&s))?.into_inner();
+    let store = reply.store.unwrap_or_default();
     if json {
         let traces: Vec<_> = reply.traces.iter().map(document).collect();
         output::json(&json!({
-            "schema": SCHEMA, "seen": reply.seen, "kept": reply.kept, "matched": reply.matched, "traces": traces
+            "schema": SCHEMA, "seen": reply.seen, "kept": reply.kept, "matched": reply.matched,
+            "sampled_out": store.sampled_out_traces, "kept_by_reason": store.kept_by_reason, "traces": traces
         }))?;
         return Ok(Exit::Ok);
     }
@@ -38,6 +41,10 @@ pub async fn run(client: &Client, query: &str, slowest: bool, limit: u32, json: 
     }
     table.print();
     output::progress(&format!("{} of {} kept traces match, {} were seen", reply.matched, reply.kept, reply.seen));
+    let kept = kept::sentence(&store);
+    if !kept.is_empty() {
+        output::progress(&kept);
+    }
     Ok(Exit::Ok)
 }
 
@@ -52,5 +59,6 @@ fn document(trace: &TraceSummary) -> serde_json::Value {
         "errors": trace.errors,
         "complete": trace.complete,
         "marks": trace.marks,
+        "kept_because": trace.kept_because,
     })
 }
