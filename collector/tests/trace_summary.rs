@@ -46,7 +46,11 @@ fn summaries(spans: &[Arc<Span>]) -> Vec<Summary> {
     }
     store.take_quiet(1_000 * SECOND);
     let summaries = (1..4).filter_map(|number| store.summary(trace(number)));
-    summaries.map(|summary| Summary { reason: None, ..summary }).collect()
+    let without_reason = |mut summary: Summary| {
+        summary.reason = None;
+        summary
+    };
+    summaries.map(without_reason).collect()
 }
 
 proptest! {

@@ -95,6 +95,9 @@ impl Client {
             Ask::Breakers => {
                 Answer::Breakers(within(console.get_breakers(wire::BreakersRequest::default())).await?.into_inner())
             }
+            Ask::Refusals => {
+                Answer::Refusals(within(console.get_refusals(wire::RefusalsRequest::default())).await?.into_inner())
+            }
             Ask::Alerts => {
                 Answer::Alerts(within(console.get_alerts(wire::AlertsRequest::default())).await?.into_inner())
             }

@@ -65,6 +65,8 @@ pub enum Ask {
     Balance,
     /// Breakers.
     Breakers,
+    /// Shedders and limits.
+    Refusals,
     /// Alerts and refused rules.
     Alerts,
 }
@@ -78,6 +80,7 @@ impl Ask {
             Self::Services => Some(Poll::Services),
             Self::Balance => Some(Poll::Balance),
             Self::Breakers => Some(Poll::Breakers),
+            Self::Refusals => Some(Poll::Refusals),
             Self::Alerts => Some(Poll::Alerts),
             Self::Trace(_) | Self::Spans { .. } | Self::Logs(_) => None,
         }
@@ -118,6 +121,8 @@ pub enum Answer {
     Balance(wire::BalanceReply),
     /// To [`Ask::Breakers`].
     Breakers(wire::BreakersReply),
+    /// To [`Ask::Refusals`].
+    Refusals(wire::RefusalsReply),
     /// To [`Ask::Alerts`].
     Alerts(wire::AlertsReply),
 }

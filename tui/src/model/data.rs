@@ -55,6 +55,10 @@ pub struct Data {
     pub balance: Vec<wire::BalancedService>,
     /// Breakers over the last ten seconds.
     pub breakers: Vec<wire::Breaker>,
+    /// Shedders and limits over the last ten seconds.
+    pub refusals: wire::RefusalsReply,
+    /// Services whose spans show only a part of their requests.
+    pub coverage: Vec<wire::Coverage>,
     /// Operations and edges over the last ten seconds.
     pub services: wire::ServicesReply,
     /// Rules that could not be used, and the profile in force.
@@ -86,6 +90,7 @@ impl Data {
         if let Some(store) = delta.store {
             self.store = store;
         }
+        self.coverage = delta.coverage.into_iter().map(intake::coverage).collect();
         if !delta.alerts.is_empty() {
             self.alerts = delta.alerts.into_iter().map(intake::alert).collect();
         }
@@ -154,6 +159,14 @@ impl Data {
         let ready = self.shop().filter(|process| process.state == "ready").count();
         let all = self.shop().count();
         (all > 0).then_some((ready, all))
+    }
+
+    /// What figures do not hold or what is not kept, most important first: services whose spans do not show everything,
+    /// then what tail retention kept.
+    pub fn caveats(&self) -> impl Iterator<Item = String> {
+        let kept = collector_api::kept::sentence(&self.store);
+        let kept = (!kept.is_empty()).then_some(kept);
+        self.coverage.iter().map(collector_api::coverage::sentence).chain(kept)
     }
 
     /// Processes of the shop: not those that watch, drive or supervise it.

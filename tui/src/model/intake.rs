@@ -177,6 +177,26 @@ pub fn breakers(mut reply: wire::BreakersReply) -> Vec<wire::Breaker> {
     reply.breakers
 }
 
+/// Shedders and limits.
+pub fn refusals(mut reply: wire::RefusalsReply) -> wire::RefusalsReply {
+    for shedder in &mut reply.shedders {
+        [&mut shedder.service, &mut shedder.instance].into_iter().for_each(tidy);
+        let gauges = [&mut shedder.cpu, &mut shedder.cpu_threshold, &mut shedder.flying, &mut shedder.avg_flying];
+        gauges.into_iter().chain([&mut shedder.limit]).for_each(|gauge| *gauge = finite(*gauge));
+    }
+    for limit in &mut reply.limits {
+        [&mut limit.service, &mut limit.instance, &mut limit.name, &mut limit.per].into_iter().for_each(tidy);
+    }
+    reply
+}
+
+/// A service whose spans do not show everything.
+pub fn coverage(mut coverage: wire::Coverage) -> wire::Coverage {
+    tidy(&mut coverage.service);
+    coverage.ratio = finite(coverage.ratio);
+    coverage
+}
+
 /// Operations and edges.
 pub fn services(mut reply: wire::ServicesReply) -> wire::ServicesReply {
     for operation in &mut reply.operations {

@@ -21,6 +21,8 @@ pub enum Poll {
     Balance,
     /// Breakers.
     Breakers,
+    /// Shedders and limits.
+    Refusals,
     /// Alerts.
     Alerts,
 }
@@ -31,7 +33,7 @@ pub fn of_screen(screen: Screen) -> &'static [Poll] {
         Screen::Overview => &[Poll::Attribution],
         Screen::Traces => &[Poll::Traces],
         Screen::Services => &[Poll::Services],
-        Screen::Resilience => &[Poll::Balance, Poll::Breakers],
+        Screen::Resilience => &[Poll::Balance, Poll::Breakers, Poll::Refusals],
         Screen::Load => &[],
         Screen::Alerts => &[Poll::Alerts],
     }

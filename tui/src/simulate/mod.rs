@@ -36,6 +36,8 @@ pub enum Drill {
     FastFail,
     /// Every pay replica fails 60 % of its calls.
     Brownout,
+    /// The gateway sheds 30 % of its requests and a limit refuses a few.
+    Overload,
 }
 
 /// What happened in one second, kept for tests.
@@ -49,6 +51,8 @@ pub struct Tally {
     pub picks: [u64; 3],
     /// pay's breaker: ok, failed, rejected, ratio.
     pub breaker: (u64, u64, u64, f64),
+    /// Requests that the gateway's shedder and its limit refused.
+    pub refused: (u64, u64),
 }
 
 struct Request {
@@ -130,6 +134,16 @@ impl Shop {
         ((total - 5.0 - 1.5 * accepts) / (total + 1.0)).max(0.0)
     }
 
+    fn is_refused(&mut self, second: u64, tally: &mut Tally) -> bool {
+        if self.drill != Drill::Overload || !Self::in_force(second) {
+            return false;
+        }
+        let at = self.random();
+        tally.refused.0 += u64::from(at < 0.3);
+        tally.refused.1 += u64::from((0.3..0.32).contains(&at));
+        at < 0.32
+    }
+
     fn second(&mut self, at: u64) {
         let mut tally = Tally::default();
         let ratio = self.ratio();
@@ -142,6 +156,19 @@ impl Shop {
                 ("loadgen", String::new(), "client", 60),
                 ("gateway", "gateway".to_owned(), "self", self.latency(900.0)),
             ];
+            if self.is_refused(at, &mut tally) {
+                let us = 180;
+                let cell = cells.entry(("gateway", "gateway".to_owned())).or_default();
+                cell.0 += 1;
+                cell.1 += 1;
+                cell.2.record_us(us);
+                failed.record_us(us);
+                tally.requests += 1;
+                tally.failed += 1;
+                let parts = vec![("gateway", "gateway".to_owned(), "limiter", us)];
+                requests.push(Request { total_us: us, failed: true, parts });
+                continue;
+            }
             parts.push(("user-rpc", format!("user-rpc/{}", replica + 1), "self", self.latency(1_500.0)));
             parts.push(("order-rpc", format!("order-rpc/{}", 3 - replica), "self", self.latency(4_000.0)));
             parts.push(("gateway", String::new(), "network", 300));
@@ -218,6 +245,7 @@ impl Shop {
             alerts: self.alerts(),
             runs: vec![self.load_run()],
             first_trace: None,
+            coverage: Vec::new(),
         }
     }
 
@@ -235,6 +263,10 @@ impl Shop {
             Drill::SlowReplica => ("latency", "pay-rpc/1"),
             Drill::FastFail => ("error", "pay-rpc/2"),
             Drill::Brownout => ("error", "pay-rpc"),
+            Drill::Overload => {
+                events.extend(self.refusal_events());
+                return events;
+            }
         };
         let begin = (BEGIN_S + FAULT_AT) * SECOND_NS;
         if self.now_ns() >= begin {
@@ -263,6 +295,26 @@ impl Shop {
             });
         }
         events
+    }
+
+    /// Bursts of refusals that are going on.
+    fn refusal_events(&self) -> Vec<wire::Event> {
+        let sum = |part: fn(&Tally) -> u64| self.tallies.iter().map(part).sum::<u64>();
+        let event = |id, kind: &str, target: &str, count: u64| wire::Event {
+            id,
+            kind: kind.to_owned(),
+            phase: wire::EventPhase::Open.into(),
+            begins_unix_ns: (BEGIN_S + FAULT_AT) * SECOND_NS,
+            service: "gateway".to_owned(),
+            target: target.to_owned(),
+            detail: format!("{target} of gateway refused {count} requests"),
+            ..Default::default()
+        };
+        let (shed, limited) = (sum(|tally| tally.refused.0), sum(|tally| tally.refused.1));
+        if shed == 0 {
+            return Vec::new();
+        }
+        vec![event(4, "shed", "shedder", shed), event(5, "limiter", "order-create", limited)]
     }
 
     fn alerts(&self) -> Vec<wire::Alert> {
@@ -394,6 +446,61 @@ impl Shop {
         wire::BreakersReply { breakers: vec![pay, user] }
     }
 
+    /// Shedders of every process, and the gateway's limits.
+    pub fn refusals(&self) -> wire::RefusalsReply {
+        let window = &self.tallies[self.tallies.len().saturating_sub(10)..];
+        let minute = &self.tallies[self.tallies.len().saturating_sub(60)..];
+        let sum = |part: fn(&Tally) -> u64| window.iter().map(part).sum::<u64>();
+        let all = |part: fn(&Tally) -> u64| self.tallies.iter().map(part).sum::<u64>();
+        let is_overloaded = self.drill == Drill::Overload && self.tallies.len() as u64 > FAULT_AT;
+        let gateway = wire::Shedder {
+            service: "gateway".to_owned(),
+            instance: "gateway".to_owned(),
+            cpu: if is_overloaded { 943.0 } else { 310.0 },
+            cpu_threshold: 900.0,
+            flying: if is_overloaded { 61.0 } else { 7.0 },
+            avg_flying: if is_overloaded { 58.2 } else { 6.4 },
+            limit: if is_overloaded { 48.0 } else { 120.0 },
+            passes: sum(|tally| tally.requests - tally.refused.0 - tally.refused.1),
+            drops: sum(|tally| tally.refused.0),
+            drops_total: all(|tally| tally.refused.0),
+            series: minute.iter().map(|tally| tally.refused.0).collect(),
+        };
+        let rpc = ["user-rpc", "order-rpc", "pay-rpc"].into_iter().flat_map(|service| {
+            (1..=3_u32).map(move |number| wire::Shedder {
+                service: service.to_owned(),
+                instance: format!("{service}/{number}"),
+                cpu: 120.0 + f64::from(number) * 14.0,
+                cpu_threshold: 900.0,
+                flying: f64::from(number),
+                avg_flying: 1.8,
+                limit: 64.0,
+                passes: 1_333,
+                series: vec![0; 60],
+                ..Default::default()
+            })
+        });
+        let limit = |name: &str, per: &str, passes| wire::Limit {
+            service: "gateway".to_owned(),
+            instance: "gateway".to_owned(),
+            name: name.to_owned(),
+            per: per.to_owned(),
+            passes,
+            series: vec![0; 60],
+            ..Default::default()
+        };
+        let create = wire::Limit {
+            rejections: sum(|tally| tally.refused.1),
+            rejections_total: all(|tally| tally.refused.1),
+            series: minute.iter().map(|tally| tally.refused.1).collect(),
+            ..limit("order-create", "user", 3_200)
+        };
+        wire::RefusalsReply {
+            shedders: std::iter::once(gateway).chain(rpc).collect(),
+            limits: vec![limit("max_connections", "process", 4_000), create, limit("user-login", "route", 12)],
+        }
+    }
+
     /// The list of traces: some of the last second's requests.
     pub fn traces(&self) -> wire::ListTracesReply {
         let Some((at, requests)) = self.recent.last() else { return wire::ListTracesReply::default() };
@@ -411,7 +518,7 @@ impl Shop {
             ..Default::default()
         });
         let seen = self.tallies.len() as u64 * RATE;
-        wire::ListTracesReply { traces: traces.collect(), seen, kept: 9_000, matched: 9_000 }
+        wire::ListTracesReply { traces: traces.collect(), seen, kept: 9_000, matched: 9_000, store: None }
     }
 
     /// A console that heard all of it.
@@ -426,6 +533,7 @@ impl Shop {
             Answer::Attribution(Some(self.cohort())),
             Answer::Balance(self.balance()),
             Answer::Breakers(self.breakers()),
+            Answer::Refusals(self.refusals()),
             Answer::Traces { generation: model.traces.generation, reply: self.traces() },
         ] {
             update(&mut model, Msg::Answer(Box::new(answer)));
@@ -450,6 +558,7 @@ fn wire_second(
             requests,
             errors,
             latency: Some((&latency).into()),
+            ..Default::default()
         })
         .collect();
     let balance = tally.picks.iter().enumerate().map(|(replica, picks)| wire::BalanceCell {

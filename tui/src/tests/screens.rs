@@ -59,6 +59,45 @@ fn overview_of_a_brownout_with_a_cursor() {
 }
 
 #[test]
+fn an_overload_on_the_overview_and_among_what_protects() {
+    let model = Shop::run(Drill::Overload, FAULT_AT + 12).model();
+    check("overview-overload", &model);
+    check("resilience-overload", &with_screen(model, Screen::Resilience));
+}
+
+#[test]
+fn what_spans_do_not_show_and_what_is_kept_is_said() {
+    let mut model = Shop::run(Drill::None, 30).model();
+    let kept = [("error", 120), ("slow", 40), ("payment", 800), ("rest", 90)];
+    let store = collector_api::console::StoreStats {
+        keep_ratio: 0.01,
+        sampled_out_traces: 8_950,
+        kept_by_reason: kept.map(|(reason, count)| (reason.to_owned(), count)).into(),
+        ..Default::default()
+    };
+    let delta = |coverage| collector_api::console::Delta { store: Some(store.clone()), coverage, ..Default::default() };
+    update(&mut model, Msg::Delta(Box::new(delta(Vec::new()))));
+    let kept = "kept 10.5 % of 10000 traces: 120 errors, 40 slow, 800 payments, 90 of the rest";
+    for screen in [Screen::Overview, Screen::Services] {
+        let picture = capture::snapshot(&with_screen(model.clone(), screen), (120, 40), Format::Text);
+        assert!(picture.contains(kept), "{picture}");
+    }
+    let sampled = collector_api::console::Coverage {
+        service: "pay-rpc".to_owned(),
+        ratio: 0.1,
+        declared: true,
+        from_metrics: true,
+        ..Default::default()
+    };
+    update(&mut model, Msg::Delta(Box::new(delta(vec![sampled]))));
+    let caveat = "pay-rpc head-samples 10 %: span figures cover sampled traces only; rates come from its metrics";
+    let overview = capture::snapshot(&with_screen(model.clone(), Screen::Overview), (120, 40), Format::Text);
+    assert!(overview.contains(caveat) && overview.contains("pay-rpc 10 % of spans"), "{overview}");
+    let services = capture::snapshot(&with_screen(model, Screen::Services), (120, 40), Format::Text);
+    assert!(services.contains(caveat) && services.contains(kept), "{services}");
+}
+
+#[test]
 fn overview_when_nothing_happens() {
     check("overview-steady", &Shop::run(Drill::None, 60).model());
 }

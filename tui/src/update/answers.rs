@@ -65,6 +65,10 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
             model.polls.settle(crate::model::polls::Poll::Breakers);
             model.live.breakers = intake::breakers(reply);
         }
+        Answer::Refusals(reply) => {
+            model.polls.settle(crate::model::polls::Poll::Refusals);
+            model.live.refusals = intake::refusals(reply);
+        }
         Answer::Alerts(mut reply) => {
             model.polls.settle(crate::model::polls::Poll::Alerts);
             model.live.alerts = std::mem::take(&mut reply.alerts).into_iter().map(intake::alert).collect();

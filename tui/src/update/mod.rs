@@ -117,6 +117,7 @@ fn ask(model: &mut Model, poll: Poll) -> Ask {
         Poll::Services => Ask::Services,
         Poll::Balance => Ask::Balance,
         Poll::Breakers => Ask::Breakers,
+        Poll::Refusals => Ask::Refusals,
         Poll::Alerts => Ask::Alerts,
     }
 }

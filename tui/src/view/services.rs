@@ -16,7 +16,7 @@ use collector_api::sketch::Sketch;
 
 /// Draws the screen: operations above, edges below, side by side where it is wide.
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
-    let (width, height) = (pen.width(), pen.height());
+    let (width, height) = (pen.width(), caveats(model, pen));
     let edges = model.data().services.edges.len() as u16;
     if width >= 140 {
         let right = width / 2 - 4;
@@ -27,6 +27,18 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         operations(model, &mut pen.rows(0, height - below));
         graph(model, &mut pen.rows(height - below, below));
     }
+}
+
+/// What the figures do not hold, at the bottom. Returns the height that is left above.
+fn caveats(model: &Model, pen: &mut Pen<'_>) -> u16 {
+    let most = usize::from(pen.height() / 6);
+    let lines: Vec<String> = model.data().caveats().take(most).collect();
+    let begin = pen.height() - lines.len() as u16;
+    let covered = model.data().coverage.len();
+    for (at, line) in lines.iter().enumerate() {
+        pen.say(1, begin + at as u16, line, if at < covered { Role::Warn } else { Role::Quiet });
+    }
+    begin
 }
 
 fn quantiles(wire: Option<&WireSketch>) -> (String, String) {

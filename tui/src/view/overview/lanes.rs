@@ -23,7 +23,8 @@ pub fn draw(data: &Data, layout: &Layout, lane: Lane, pen: &mut Pen<'_>) {
         Lane::Errors => errors(data, axis, pen),
         Lane::Fault => spans(data, axis, pen, &["fault", "restart", "scale"], Role::Fault),
         Lane::Breaker => breaker(data, axis, pen),
-        Lane::Limits => spans(data, axis, pen, &["shed", "limiter"], Role::Warn),
+        Lane::Sheds => spans(data, axis, pen, &["shed"], Role::Error),
+        Lane::Limits => spans(data, axis, pen, &["limiter"], Role::Warn),
         Lane::Share => share(data, axis, pen),
         Lane::Alert => alert(data, axis, pen),
     }

@@ -26,7 +26,9 @@ pub enum Lane {
     Fault,
     /// Drop ratios.
     Breaker,
-    /// The shedder and the limits.
+    /// Shedders.
+    Sheds,
+    /// Rate and connection limits.
     Limits,
     /// Replicas far from their fair share.
     Share,
@@ -43,6 +45,7 @@ impl Lane {
             Self::Errors => "errors",
             Self::Fault => "fault",
             Self::Breaker => "breaker",
+            Self::Sheds => "sheds",
             Self::Limits => "limits",
             Self::Share => "share",
             Self::Alert => "alert",
@@ -177,7 +180,10 @@ fn lanes_of(data: &Data, axis: &TimeAxis) -> Vec<Lane> {
     if has_event(&["breaker"]) || drops() {
         lanes.push(Lane::Breaker);
     }
-    if has_event(&["shed", "limiter"]) {
+    if has_event(&["shed"]) {
+        lanes.push(Lane::Sheds);
+    }
+    if has_event(&["limiter"]) {
         lanes.push(Lane::Limits);
     }
     if skewed() {

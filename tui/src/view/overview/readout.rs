@@ -25,6 +25,11 @@ pub fn draw(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
         pen.say(1, 0, &words, Role::Accent);
         return;
     }
+    if let Some(caveat) = data.caveats().next() {
+        let role = if data.coverage.is_empty() { Role::Quiet } else { Role::Warn };
+        pen.say(1, 0, &caveat, role);
+        return;
+    }
     if model.can_control() && data.events_of(&["fault"]).next().is_none() {
         pen.say(1, 0, "try  :slow pay-rpc/1   (20 s, undoes itself)", Role::Quiet);
         return;

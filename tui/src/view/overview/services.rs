@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::model::seconds::ratio;
 use crate::model::ui::OverviewPanel;
 use crate::theme::Role;
-use crate::widget::pen::Pen;
+use crate::widget::pen::{Pen, text_width};
 use crate::widget::table::first_row;
 
 /// Draws the table with its heading.
@@ -35,6 +35,13 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         let name_x = if row.is_instance { 3 } else { 1 };
         let name_style = if row.is_instance { pen.theme.style(Role::Quiet) } else { pen.theme.service(&row.name) };
         pen.column(name_x, y, ends[0].saturating_sub(name_x + 6), &row.name, name_style);
+        if let Some(coverage) = data.coverage.iter().find(|coverage| coverage.service == row.name) {
+            let share = format!(" {} of spans", collector_api::kept::percent(coverage.ratio));
+            let x = name_x + text_width(&row.name);
+            if x + text_width(&share) + 7 < ends[0] {
+                pen.say(x, y, &share, Role::Warn);
+            }
+        }
         let errors = ratio(row.red.errors, row.red.requests);
         let rate = row.red.requests as f64 / data.window_len() as f64;
         let p99 = row.red.latency.quantile_us(0.99);

@@ -1,0 +1,85 @@
+//! Shedders: how near each process is to refusing requests, and how many it refused.
+
+use collector_api::console::Shedder;
+
+use super::columns::{Column, columns, rest, series};
+use crate::fmt;
+use crate::model::Model;
+use crate::model::data::WINDOW_S;
+use crate::theme::Role;
+use crate::widget::bar;
+use crate::widget::pen::Pen;
+
+/// Columns after the name, in the order in which they stand.
+const COLUMNS: [Column; 6] = [
+    Column { title: "", width: 14, rank: 5 },
+    Column { title: "cpu / from", width: 13, rank: 0 },
+    Column { title: "flying / limit", width: 16, rank: 1 },
+    Column { title: "passes", width: 9, rank: 3 },
+    Column { title: "drops", width: 9, rank: 2 },
+    Column { title: "60 s", width: 13, rank: 4 },
+];
+
+/// Columns of a name.
+const NAME: u16 = 13;
+
+/// Shedders as the panel lists them: who drops first, then who is nearest to it.
+fn sorted(model: &Model) -> Vec<&Shedder> {
+    let mut shedders: Vec<&Shedder> = model.data().refusals.shedders.iter().collect();
+    shedders.sort_by(|a, b| {
+        let heat = |shedder: &Shedder| (shedder.drops, (load(shedder) * 100.0) as u64);
+        heat(b).cmp(&heat(a)).then_with(|| a.instance.cmp(&b.instance))
+    });
+    shedders
+}
+
+/// Processor share in use over the share from which requests may be shed; 0 for a shedder that is off.
+fn load(shedder: &Shedder) -> f64 {
+    if shedder.cpu_threshold > 0.0 { shedder.cpu / shedder.cpu_threshold } else { 0.0 }
+}
+
+/// Draws the panel.
+pub fn draw(model: &Model, pen: &mut Pen<'_>) {
+    pen.rule(0, "shedding");
+    let ends = columns(pen.width(), NAME, &COLUMNS);
+    for (end, column) in ends.iter().zip(&COLUMNS).filter(|(end, _)| **end > 0) {
+        pen.figure(*end, 0, &format!(" {}", column.title), Role::Heading);
+    }
+    let shedders = sorted(model);
+    let rows = usize::from(pen.height().saturating_sub(1));
+    for (y, shedder) in (1..).zip(shedders.iter().take(rows)) {
+        row(shedder, &ends, pen, y);
+    }
+    rest(pen, shedders.len(), rows);
+}
+
+fn row(shedder: &Shedder, ends: &[u16; 6], pen: &mut Pen<'_>, y: u16) {
+    let hue = pen.theme.service(&shedder.service);
+    pen.column(2, y, NAME - 2, &shedder.instance, hue);
+    let is_dropping = shedder.drops > 0;
+    let is_hot = load(shedder) >= 1.0;
+    let heat = if is_hot || is_dropping { Role::Warn } else { Role::Text };
+    let [bar_end, cpu, flying, passes, drops, sixty] = *ends;
+    if bar_end > 0 {
+        let style = pen.theme.style(heat);
+        bar::grow(pen, bar_end - 12, y, 12, load(shedder), style);
+    }
+    let off = shedder.cpu_threshold <= 0.0;
+    let share = |thousandths: f64| format!("{:.0}", thousandths / 10.0);
+    let used =
+        if off { "off".to_owned() } else { format!("{} / {} %", share(shedder.cpu), share(shedder.cpu_threshold)) };
+    let in_flight = format!("{:.0} / {}", shedder.flying.max(0.0), fmt::count(shedder.limit.max(0.0).round() as u64));
+    let per_second = |count: u64| fmt::rate(count as f64 / WINDOW_S as f64);
+    let figures = [
+        (cpu, used, if off { Role::Quiet } else { heat }),
+        (flying, in_flight, if shedder.flying > shedder.limit && is_hot { Role::Warn } else { Role::Text }),
+        (passes, per_second(shedder.passes), Role::Text),
+        (drops, per_second(shedder.drops), if is_dropping { Role::Error } else { Role::Quiet }),
+    ];
+    for (end, text, role) in figures.iter().filter(|(end, ..)| *end > 0) {
+        pen.figure(*end, y, text, *role);
+    }
+    if sixty > 0 {
+        series(pen, sixty, y, &shedder.series, if is_dropping { Role::Error } else { Role::Quiet });
+    }
+}
