@@ -42,6 +42,51 @@ fn an_unknown_scenario_names_the_nearest() {
 }
 
 #[test]
+fn servers_that_do_not_answer_are_named_before_anything_starts() {
+    let home = Home::new();
+    let (code, says) = failure(&home.run(&[
+        "up",
+        "-d",
+        "--isolated",
+        "--store",
+        "mysql://root:hunter2@127.0.0.1:1/mall",
+        "--cache",
+        "redis://:hunter2@127.0.0.1:1",
+        "--registry",
+        "etcd://127.0.0.1:1",
+    ]));
+    assert_eq!(code, 1, "{says}");
+    for server in ["mysql at 127.0.0.1:1", "redis at 127.0.0.1:1", "etcd at 127.0.0.1:1"] {
+        assert!(says.contains(&format!("{server} does not answer")), "{says}");
+    }
+    assert!(says.contains("--store") && !says.contains("hunter2"), "{says}");
+    assert_eq!(home.run(&["status"]).status.code(), Some(3), "nothing was started");
+}
+
+#[test]
+fn three_apis_without_a_proxy_are_a_usage_error_that_says_how() {
+    let home = Home::new();
+    let (code, says) = failure(&home.run(&["up", "-d", "--apis", "3"]));
+    assert!(code == 2 && says.contains("--edge") && says.contains("--api-ports"), "{says}");
+    let (code, says) = failure(&home.run(&["up", "-d", "--edge", "127.0.0.1:80"]));
+    assert!(code == 2 && says.contains("--apis 3"), "{says}");
+    for store in ["postgres://x:hunter2@db/mall", "mysql://x:hunter2@/mall"] {
+        let (code, says) = failure(&home.run(&["up", "-d", "--store", store]));
+        assert!(code == 2 && says.contains("mysql://user:pass@host"), "{says}");
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_without_serving() {
+    let home = Home::new();
+    let good = home.write("pay.yaml", "{\"Name\": \"pay-rpc\",\n\"ListenOn\": \"127.0.0.1:0\"}\n");
+    assert_eq!(home.ok(&["serve", "pay-rpc", "--config", &good, "--check"]), "ok\n");
+    let bad = home.write("bad.yaml", "{\"Name\": \"pay-rpc\",\n\"ListenOm\": \"127.0.0.1:0\"}\n");
+    let (code, says) = failure(&home.run(&["serve", "pay-rpc", "--config", &bad, "--check"]));
+    assert!(code == 2 && says.contains("bad.yaml:2") && says.contains("ListenOn"), "{says}");
+}
+
+#[test]
 fn a_dead_target_is_named_with_its_address() {
     let (code, says) = failure(&Home::new().run(&["load", "http://127.0.0.1:1/", "-r", "5", "--for", "1s"]));
     assert!(code == 1 && says.contains("127.0.0.1:1"), "{says}");

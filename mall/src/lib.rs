@@ -12,6 +12,7 @@ pub mod context;
 pub mod deadline;
 pub mod discovery;
 pub mod error;
+pub mod events;
 pub mod fault;
 pub mod gateway;
 pub mod limit;

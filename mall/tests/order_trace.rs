@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Method;
 use mall::order::{OrderRepository, SqlOrders};
-use mall::pay::{Callbacks, Deliver, OutboxEvent, PayRepository, Provider, Relay, SqlPayments, Turn};
+use mall::pay::{Callbacks, Deliver, Delivery, OutboxEvent, PayRepository, Provider, Relay, SqlPayments, Turn};
 use mall::store::Database;
 use mall::telemetry::{Meters, in_span};
 use opentelemetry::Context;
@@ -125,8 +125,8 @@ async fn a_callback_has_its_own_trace_linked_to_the_order() {
 struct Nowhere;
 
 impl Deliver for Nowhere {
-    async fn deliver(&self, event: &OutboxEvent) -> Result<(), String> {
-        panic!("{event:?} in an empty outbox")
+    async fn deliver(&mut self, events: &[OutboxEvent]) -> Vec<Delivery> {
+        panic!("{events:?} in an empty outbox")
     }
 }
 

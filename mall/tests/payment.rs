@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mall::order::{Event, EventKind, Line, OrderRepository, Placement, SqlOrders};
 use mall::pay::{
-    Callbacks, Deliver, NewPayment, OutboxEvent, PayError, PayRepository, Provider, Relay, Report, SqlPayments, Turn,
+    Callbacks, Deliver, Delivery, NewPayment, OutboxEvent, PayError, PayRepository, Provider, Relay, Report,
+    SqlPayments, Turn,
 };
 use mall::store::Database;
 use mall::telemetry::Meters;
@@ -51,17 +52,25 @@ impl Direct {
     fn new(orders: SqlOrders) -> Self {
         Self { orders, broken: Arc::default(), delivered: Arc::default() }
     }
+
+    async fn one(&self, event: &OutboxEvent) -> Delivery {
+        if *self.broken.lock().expect("not poisoned") {
+            return Delivery::Failed("order service is down".to_owned());
+        }
+        let event = Event { id: event.event_id.clone(), kind: event.kind, order_id: event.order_id };
+        self.orders.apply(event.clone()).await.expect("applies");
+        self.delivered.lock().expect("not poisoned").push(event.id);
+        Delivery::Confirmed
+    }
 }
 
 impl Deliver for Direct {
-    async fn deliver(&self, event: &OutboxEvent) -> Result<(), String> {
-        if *self.broken.lock().expect("not poisoned") {
-            return Err("order service is down".to_owned());
+    async fn deliver(&mut self, events: &[OutboxEvent]) -> Vec<Delivery> {
+        let mut outcomes = Vec::new();
+        for event in events {
+            outcomes.push(self.one(event).await);
         }
-        let event = Event { id: event.event_id.clone(), kind: event.kind, order_id: event.order_id };
-        self.orders.apply(event.clone()).await.map_err(|error| error.to_string())?;
-        self.delivered.lock().expect("not poisoned").push(event.id);
-        Ok(())
+        outcomes
     }
 }
 
@@ -151,7 +160,7 @@ async fn a_crash_after_delivery_applies_nothing_twice() {
     let events = payments.undelivered(10).await.expect("reads");
     // Delivered by a process that died before it could remember.
     let delivery = Direct::new(orders.clone());
-    delivery.deliver(&events[0]).await.expect("arrives");
+    assert_eq!(delivery.one(&events[0]).await, Delivery::Confirmed);
     relay(&payments, &delivery, "pay-rpc/2").turn().await.expect("relays");
     assert_eq!(delivery.delivered.lock().expect("not poisoned").len(), 2);
     assert_eq!(orders.order(order).await.expect("reads").expect("is there").status, "CLOSED");

@@ -3,12 +3,14 @@
 use std::io::IsTerminal;
 use std::net::TcpListener;
 
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::exit::{Exit, Outcome};
 use crate::output::{self, SCHEMA};
 use crate::stack::ports::holder;
 use crate::stack::process::boot_id;
+use crate::stack::servers::look;
 use crate::stack::state::StateFolder;
 
 /// Open files that a stack under load needs in one process, with room.
@@ -37,8 +39,10 @@ impl Check {
 }
 
 /// Runs every check; one that fails makes the exit code 1.
-pub fn run(json: bool) -> Outcome {
-    let checks = [state_folder(), stacks(), ports(), loopback(), open_files(), proc_files(), cores(), terminal()];
+pub async fn run(json: bool) -> Outcome {
+    let mut checks =
+        vec![state_folder(), stacks(), ports(), loopback(), open_files(), proc_files(), cores(), terminal()];
+    checks.extend(servers().await);
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     let (passed, warnings, failed) = (count(Verdict::Passed), count(Verdict::Warning), count(Verdict::Failed));
     if json {
@@ -100,6 +104,24 @@ fn stacks() -> Check {
         format!("running: {}", names.join(", "))
     };
     Check::new(NAME, Verdict::Passed, says)
+}
+
+/// The servers that stacks were last started on. A stack on embedded parts needs none, and then there is nothing to say.
+async fn servers() -> Vec<Check> {
+    let looks = StateFolder::all().unwrap_or_default().into_iter().map(|folder| async move {
+        let places = folder.read().ok().flatten().and_then(|file| file.places).unwrap_or_default();
+        // A stack that is down can do without them until it is started again.
+        let silent = if folder.is_running() { Verdict::Failed } else { Verdict::Warning };
+        let checks = look(&places).await.into_iter().map(move |look| {
+            let of = format!("{} of stack '{}'", look.server, folder.stack());
+            match look.says {
+                Ok(says) => Check::new("server", Verdict::Passed, format!("{of} answers: {says}")),
+                Err(why) => Check::new("server", silent, format!("{of} does not answer: {why}")),
+            }
+        });
+        checks.collect::<Vec<_>>()
+    });
+    join_all(looks).await.into_iter().flatten().collect()
 }
 
 fn ports() -> Check {

@@ -62,7 +62,7 @@ pub fn run(cli: Cli) -> Outcome {
         Verb::Report(args) => report::run(&args, json),
         Verb::Verify(args) => simple(verify::run(args, json)),
         Verb::Render(args) => render::run(&args, json),
-        Verb::Doctor => doctor::run(json),
+        Verb::Doctor => simple(doctor::run(json)),
         Verb::Completions { shell } => {
             completions::run(shell);
             Ok(Exit::Ok)

@@ -122,6 +122,9 @@ vocabulary! {
     EVENTS_APPLIED = "events.applied", Metric, "Counter: order events that changed an order.";
     EVENTS_DUPLICATE = "events.duplicate", Metric, "Counter: order events that had been applied before.";
     EVENTS_WAITING = "events.waiting", Metric, "Gauge: order events in the outbox that are not delivered yet.";
+    EVENTS_REPUBLISHED = "events.republished", Metric, "Counter: messages about order events that were lost on their way and published again; zero from the start.";
+    EVENTS_CLAIMED = "events.claimed", Metric, "Counter: messages that a replica took over from one that left them; zero from the start.";
+    EVENTS_DEAD = "events.dead", Metric, "Counter: messages that could not be read and were set aside; zero from the start.";
 
     // The seed's spans and attributes
     CREATE_ORDER_SPAN = "CreateOrderLogic.CreateOrder", Span, "The gateway's order flow.";

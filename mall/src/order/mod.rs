@@ -5,12 +5,14 @@
 //! events, each applied at most once.
 
 mod bounds;
+mod consumer;
 mod placing;
 mod repository;
 mod service;
 mod settling;
 
 pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY, check_items};
+pub use self::consumer::Consumer;
 pub use self::repository::{
     Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqlOrders,
 };
@@ -20,12 +22,18 @@ use mall_api::shop::order_server::OrderServer;
 use tonic::service::Routes;
 
 use crate::context::ServiceContext;
+use crate::events::{self, ConsumerMeters};
 use crate::store::{Database, StoreError};
 
-/// Opens the database and makes what `order-rpc` serves.
+/// Opens the database, starts to read events where they come over Redis (until the service stops) and makes what `order-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let db = Database::of(context.config(), "order", context.meters().clone()).await?;
     let orders = SqlOrders::new(db);
     orders.warm().await?;
-    Ok(Routes::new(OrderServer::new(OrderService::new(orders))))
+    let meters = ConsumerMeters::new(context.meters());
+    if let Some((line, streams)) = events::open(context.config()) {
+        let consumer = Consumer::new(orders.clone(), line, streams, context.config().instance(), meters.clone());
+        tokio::spawn(consumer.run(context.stop().clone()));
+    }
+    Ok(Routes::new(OrderServer::new(OrderService::new(orders, meters))))
 }

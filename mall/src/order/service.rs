@@ -14,17 +14,19 @@ use tonic::{Request, Response, Status};
 use super::bounds;
 use super::{Event, EventKind, OrderRepository, OrderRow, PlaceError, Placement, ProductRow};
 use crate::error::{AppError, AppResult, ErrorCode};
+use crate::events::ConsumerMeters;
 
 /// The service over any repository.
 #[derive(Debug)]
 pub struct OrderService<R> {
     orders: R,
+    meters: ConsumerMeters,
 }
 
 impl<R: OrderRepository> OrderService<R> {
-    /// Over a repository.
-    pub fn new(orders: R) -> Self {
-        Self { orders }
+    /// Over a repository; events are counted by `meters`.
+    pub fn new(orders: R, meters: ConsumerMeters) -> Self {
+        Self { orders, meters }
     }
 
     async fn place(&self, request: CreateOrderRequest) -> AppResult<CreateOrderReply> {
@@ -54,6 +56,7 @@ impl<R: OrderRepository> OrderService<R> {
             None => return Err(AppError::invalid("the event is empty: it must say how the payment ended")),
         };
         let applied = self.orders.apply(Event { id: request.event_id, kind, order_id }).await?;
+        self.meters.count(applied);
         Ok(ApplyEventReply { applied })
     }
 }

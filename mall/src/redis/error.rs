@@ -56,6 +56,14 @@ impl RedisError {
         }
     }
 
+    /// The word that begins an error of Redis itself, such as `NOGROUP`; none when it did not answer.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { source, .. } => source.code(),
+            Self::Away { .. } | Self::Late { .. } | Self::Lost { .. } => None,
+        }
+    }
+
     /// Whether Redis did not know the script that was asked for.
     pub(super) fn is_missing_script(&self) -> bool {
         let missing = ::redis::ErrorKind::Server(::redis::ServerErrorKind::NoScript);

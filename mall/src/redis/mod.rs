@@ -10,6 +10,7 @@
 mod command;
 mod dedicated;
 mod error;
+mod forget;
 mod link;
 mod measure;
 mod script;

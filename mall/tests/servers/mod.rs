@@ -20,6 +20,8 @@ pub enum Server {
     Redis,
     /// host:port of an etcd v3.
     Etcd,
+    /// The program `nginx`: each test starts its own.
+    Nginx,
 }
 
 impl Server {
@@ -29,6 +31,7 @@ impl Server {
             Self::Mysql => "MALL_TEST_MYSQL",
             Self::Redis => "MALL_TEST_REDIS",
             Self::Etcd => "MALL_TEST_ETCD",
+            Self::Nginx => "MALL_TEST_NGINX",
         }
     }
 

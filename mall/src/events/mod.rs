@@ -1,0 +1,73 @@
+//! Order events over Redis Streams: what lies on the wire, and the connection that it goes over.
+//!
+//! Pay publishes to `<namespace>:payments`; the replicas of the order service read it as one consumer group and answer on
+//! `<namespace>:payments:applied` once an event is committed. What nobody can read goes to `<namespace>:payments:dead`.
+//!
+//! The truth is elsewhere: an event stays in pay's outbox until the order service confirmed it, and the order service's
+//! inbox makes a second delivery nothing. So Redis may lose everything at any moment, and all that it costs is time. A
+//! message is deleted when it is confirmed; the stream holds only what is under way.
+//!
+//! The module refuses to decide when to publish (pay's relay) and what an event does (the order service's repository).
+
+mod line;
+mod message;
+mod meters;
+mod outage;
+mod reply;
+
+pub use self::line::Line;
+pub use self::message::{Message, Poison, confirmed};
+pub use self::meters::{ConsumerMeters, PublisherMeters};
+pub use self::outage::Outage;
+pub use self::reply::{Claimed, Entry, Fields, Read};
+
+use opentelemetry::KeyValue;
+
+use crate::config::ServiceConfig;
+
+/// Messages that the stream holds at most. Far more than can be under way; reached only when nobody reads and publishers
+/// come and go. What is cut off is still in the outbox and is published again.
+pub const LONGEST_STREAM: usize = 65_536;
+/// Confirmations that are kept: a publisher reads them at once, or publishes again.
+pub const LONGEST_REPLIES: usize = 4_096;
+/// Unreadable messages that are kept for people.
+pub const LONGEST_DEAD: usize = 1_024;
+
+/// The keys of one shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streams {
+    /// Events on their way.
+    pub payments: String,
+    /// Confirmations.
+    pub applied: String,
+    /// Unreadable messages.
+    pub dead: String,
+}
+
+impl Streams {
+    /// The consumer group: every replica of the order service.
+    pub const GROUP: &str = "order-rpc";
+
+    /// The keys under `Mall.Namespace`.
+    pub fn of(namespace: &str) -> Self {
+        let payments = format!("{namespace}:payments");
+        Self { applied: format!("{payments}:applied"), dead: format!("{payments}:dead"), payments }
+    }
+
+    /// What spans about a message say.
+    pub fn attributes(&self, operation: &'static str, event_id: &str) -> Vec<KeyValue> {
+        vec![
+            KeyValue::new("messaging.system", "redis"),
+            KeyValue::new("messaging.destination.name", self.payments.clone()),
+            KeyValue::new("messaging.operation.name", operation),
+            KeyValue::new("messaging.operation.type", operation),
+            KeyValue::new("messaging.message.id", event_id.to_owned()),
+        ]
+    }
+}
+
+/// The streams of a service and a connection to them, where its configuration names a Redis.
+pub fn open(config: &ServiceConfig) -> Option<(Line, Streams)> {
+    let server = config.redis.as_ref().filter(|server| !server.host.is_empty())?;
+    Some((Line::new(server.clone()), Streams::of(&config.mall.namespace)))
+}
