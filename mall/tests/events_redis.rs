@@ -18,8 +18,9 @@ use mall::telemetry::Meters;
 use mall::{order, pay};
 use opentelemetry::trace::{SpanId, SpanKind};
 use opentelemetry_sdk::trace::SpanData;
+use servers::private::Private;
 use servers::{Server, test};
-use streams::{Private, Raw, Scene, until};
+use streams::{Raw, Scene, meanwhile, until};
 use support::{attribute, record_spans};
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +75,7 @@ async fn a_dead_consumer() {
 }
 
 async fn comes_back(with_data: bool) {
-    let server = Private::start().await;
+    let server = Arc::new(Private::start("redis"));
     let mut scene = Scene::on(&server.address).await;
     scene.consume(1);
     scene.consume(2);
@@ -84,17 +85,16 @@ async fn comes_back(with_data: bool) {
     }
     // Killed while some are applied, some are on their way and some were not published.
     until(async || scene.orders.applied.load(Ordering::SeqCst) > 0).await;
-    server.kill().await;
+    meanwhile(&server, if with_data { Private::kill } else { Private::kill_and_forget }).await;
     for _ in 0..40 {
         scene.settled(false).await;
     }
-    server.come_back(with_data).await;
+    meanwhile(&server, Private::restart).await;
     for _ in 0..40 {
         scene.settled(true).await;
     }
     scene.drained().await;
     assert_eq!(scene.judged().await.0, 120, "each once, whatever was delivered twice");
-    server.stop().await;
 }
 
 async fn an_unreadable_message() {

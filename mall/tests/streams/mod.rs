@@ -1,7 +1,5 @@
 //! A shop's order and pay databases with a Redis between them, without the services around them.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,8 +7,7 @@ use std::time::Duration;
 use mall::config::Redis;
 use mall::events::{ConsumerMeters, Line, PublisherMeters, Streams};
 use mall::order::{
-    Consumer, Event, Line as OrderLine, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow,
-    SqlOrders,
+    Consumer, Event, Line as OrderLine, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqlOrders,
 };
 use mall::pay::{Callbacks, NewPayment, PayRepository, Provider, Relay, Report, SqlPayments, StreamDelivery};
 use mall::store::{Database, StoreError};
@@ -22,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::servers::private::Private;
 use crate::shop::Data;
 
 /// Longest wait for anything that must happen; outages of the tests take some seconds of it.
@@ -215,58 +213,8 @@ impl OrderRepository for Counting {
     }
 }
 
-/// A server of a test's own, to be killed and brought back.
-pub struct Private {
-    folder: tempfile::TempDir,
-    pub address: String,
-}
-
-impl Private {
-    pub async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        let said = servers(&folder.path().display().to_string(), &["start", "redis"]).await;
-        let address = said.split("redis://").nth(1).expect("an address").trim().to_owned();
-        Self { folder, address }
-    }
-
-    pub async fn kill(&self) {
-        servers(&self.path(), &["kill", "redis"]).await;
-    }
-
-    /// Starts it again, with its data or without.
-    pub async fn come_back(&self, with_data: bool) {
-        if !with_data {
-            std::fs::remove_dir_all(self.folder.path().join("redis")).expect("forgets");
-        }
-        servers(&self.path(), &["restart", "redis"]).await;
-    }
-
-    pub async fn stop(self) {
-        servers(&self.path(), &["stop"]).await;
-    }
-
-    fn path(&self) -> String {
-        self.folder.path().display().to_string()
-    }
-}
-
-impl Drop for Private {
-    fn drop(&mut self) {
-        // A test that failed leaves no server behind either.
-        let _stopped = Command::new(script()).args(["stop", &self.path()]).output();
-    }
-}
-
-fn script() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/local/servers")
-}
-
-/// Runs the script aside, so that everything else goes on meanwhile.
-async fn servers(folder: &str, words: &[&str]) -> String {
-    let mut command = Command::new(script());
-    command.arg(words[0]).arg(folder).args(&words[1..]);
-    let run = tokio::task::spawn_blocking(move || command.output().expect("runs"));
-    let output = run.await.expect("ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// Does something to a server while everything else goes on.
+pub async fn meanwhile(server: &Arc<Private>, act: impl FnOnce(&Private) + Send + 'static) {
+    let server = Arc::clone(server);
+    tokio::task::spawn_blocking(move || act(&server)).await.expect("ends");
 }
