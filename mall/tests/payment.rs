@@ -1,10 +1,13 @@
 //! A payment ends once, its ledger balances, and the order service hears of it whatever crashes.
 
+mod engines;
+mod servers;
 mod shop;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engines::{Engine, trials};
 use mall::order::{Event, EventKind, Line, OrderRepository, Placement, SqlOrders};
 use mall::pay::{
     Callbacks, Deliver, Delivery, NewPayment, OutboxEvent, PayError, PayRepository, Provider, Relay, Report,
@@ -79,9 +82,8 @@ fn relay(payments: &SqlPayments, delivery: &Direct, holder: &str) -> Relay<SqlPa
     Relay::new(payments.clone(), delivery.clone(), provider, holder)
 }
 
-#[tokio::test]
-async fn a_report_counts_once() {
-    let data = Data::with_stock(10).await;
+async fn a_report_counts_once(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (_, payment, amount) = ordered(&orders, &payments).await;
     assert!(payments.settle(report(payment, amount, true)).await.expect("settles").changed);
@@ -93,9 +95,8 @@ async fn a_report_counts_once() {
     assert_eq!((snapshot.payments[0].entries, snapshot.payments[0].balance, snapshot.outbox.len()), (2, 0, 1));
 }
 
-#[tokio::test]
-async fn a_report_over_another_amount_is_refused() {
-    let data = Data::with_stock(10).await;
+async fn a_report_over_another_amount_is_refused(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (_, payment, amount) = ordered(&orders, &payments).await;
     let outcome = payments.settle(report(payment, amount - 1, true)).await;
@@ -104,9 +105,8 @@ async fn a_report_over_another_amount_is_refused() {
     assert_eq!(data.snapshot().await.payments[0].status, "PENDING");
 }
 
-#[tokio::test]
-async fn an_order_is_paid_at_most_once() {
-    let data = Data::with_stock(10).await;
+async fn an_order_is_paid_at_most_once(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (order, first, amount) = ordered(&orders, &payments).await;
     let second = payments.initiate(new_payment(order, amount, "other key")).await.expect("initiates").payment.id;
@@ -119,9 +119,8 @@ async fn an_order_is_paid_at_most_once() {
     assert_eq!(check(&[], &snapshot).verdict, Verdict::True);
 }
 
-#[tokio::test]
-async fn a_payment_key_is_replayed_or_refused() {
-    let data = Data::with_stock(10).await;
+async fn a_payment_key_is_replayed_or_refused(engine: Engine) {
+    let data = engine.data(10).await;
     let payments = payments(&data).await;
     let first = payments.initiate(new_payment(1, 500, "k")).await.expect("initiates");
     let again = payments.initiate(new_payment(1, 500, "k")).await.expect("replays");
@@ -129,9 +128,8 @@ async fn a_payment_key_is_replayed_or_refused() {
     assert!(matches!(payments.initiate(new_payment(1, 501, "k")).await, Err(PayError::KeyReused)));
 }
 
-#[tokio::test]
-async fn a_crash_before_the_relay_loses_nothing() {
-    let data = Data::with_stock(10).await;
+async fn a_crash_before_the_relay_loses_nothing(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (order, payment, amount) = ordered(&orders, &payments).await;
     let delivery = Direct::new(orders.clone());
@@ -151,9 +149,8 @@ async fn a_crash_before_the_relay_loses_nothing() {
     assert_eq!(check(&[], &data.snapshot().await).verdict, Verdict::True);
 }
 
-#[tokio::test]
-async fn a_crash_after_delivery_applies_nothing_twice() {
-    let data = Data::with_stock(10).await;
+async fn a_crash_after_delivery_applies_nothing_twice(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (order, payment, amount) = ordered(&orders, &payments).await;
     payments.settle(report(payment, amount, false)).await.expect("settles");
@@ -169,9 +166,8 @@ async fn a_crash_after_delivery_applies_nothing_twice() {
     assert_eq!(check(&[], &snapshot).verdict, Verdict::True);
 }
 
-#[tokio::test]
-async fn a_late_event_does_not_move_a_closed_order() {
-    let data = Data::with_stock(10).await;
+async fn a_late_event_does_not_move_a_closed_order(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (order, _, _) = ordered(&orders, &payments).await;
     let event = |id: &str, kind| Event { id: id.into(), kind, order_id: order };
@@ -182,9 +178,8 @@ async fn a_late_event_does_not_move_a_closed_order() {
     assert_eq!(data.snapshot().await.products[0].available, 10);
 }
 
-#[tokio::test]
-async fn one_replica_relays_at_a_time() {
-    let data = Data::with_stock(10).await;
+async fn one_replica_relays_at_a_time(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let delivery = Direct::new(orders);
     assert_eq!(relay(&payments, &delivery, "pay-rpc/1").turn().await, Ok(Turn::Idle));
@@ -194,9 +189,8 @@ async fn one_replica_relays_at_a_time() {
     assert_eq!(relay(&payments, &delivery, "pay-rpc/2").turn().await, Ok(Turn::Idle));
 }
 
-#[tokio::test]
-async fn a_lost_report_is_asked_for_again() {
-    let data = Data::with_stock(10).await;
+async fn a_lost_report_is_asked_for_again(engine: Engine) {
+    let data = engine.data(10).await;
     let (orders, payments) = (orders(&data).await, payments(&data).await);
     let (order, payment, _) = ordered(&orders, &payments).await;
     let overdue = payments.overdue(mall::store::unix_ms() + 1_000, 10).await.expect("reads");
@@ -206,4 +200,18 @@ async fn a_lost_report_is_asked_for_again() {
     let delivery = Direct::new(orders.clone());
     relay(&payments, &delivery, "pay-rpc/1").turn().await.expect("relays");
     assert_eq!(orders.order(order).await.expect("reads").expect("is there").status, "PAID");
+}
+
+fn main() {
+    servers::run(trials!(on_each:
+        a_report_counts_once,
+        a_report_over_another_amount_is_refused,
+        an_order_is_paid_at_most_once,
+        a_payment_key_is_replayed_or_refused,
+        a_crash_before_the_relay_loses_nothing,
+        a_crash_after_delivery_applies_nothing_twice,
+        a_late_event_does_not_move_a_closed_order,
+        one_replica_relays_at_a_time,
+        a_lost_report_is_asked_for_again,
+    ));
 }

@@ -1,9 +1,12 @@
 //! Stock is reserved with the order or not at all, whoever writes at the same time.
 
+mod engines;
+mod servers;
 mod shop;
 
 use std::collections::BTreeSet;
 
+use engines::{Engine, trials};
 use mall::order::{Line, OrderRepository, PlaceError, Placement, SqlOrders};
 use mall::store::Database;
 use mall::telemetry::Meters;
@@ -24,9 +27,8 @@ fn placement(key: &str, lines: &[(i64, i64)]) -> Placement {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_writers_cannot_oversell() {
-    let data = Data::with_stock(10).await;
+async fn two_writers_cannot_oversell(engine: Engine) {
+    let data = engine.data(10).await;
     let writers = [orders(&data).await, orders(&data).await];
     let mut attempts = tokio::task::JoinSet::new();
     for number in 0..40 {
@@ -47,9 +49,8 @@ async fn two_writers_cannot_oversell() {
     assert_eq!(check(&[], &snapshot).verdict, Verdict::True);
 }
 
-#[tokio::test]
-async fn a_short_line_reserves_nothing_of_the_others() {
-    let data = Data::with_stock(5).await;
+async fn a_short_line_reserves_nothing_of_the_others(engine: Engine) {
+    let data = engine.data(5).await;
     let orders = orders(&data).await;
     let outcome = orders.place(placement("k", &[(1, 5), (2, 6)])).await;
     assert!(matches!(outcome, Err(PlaceError::Short(2))), "{outcome:?}");
@@ -59,9 +60,8 @@ async fn a_short_line_reserves_nothing_of_the_others() {
     assert!(matches!(orders.place(placement("k", &[(99, 1)])).await, Err(PlaceError::NoProduct(99))));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_key_is_one_order_whoever_asks() {
-    let data = Data::with_stock(100).await;
+async fn one_key_is_one_order_whoever_asks(engine: Engine) {
+    let data = engine.data(100).await;
     let writers = [orders(&data).await, orders(&data).await];
     let mut attempts = tokio::task::JoinSet::new();
     for number in 0..20 {
@@ -75,12 +75,20 @@ async fn one_key_is_one_order_whoever_asks() {
     assert_eq!((snapshot.orders.len(), snapshot.products[0].available), (1, 98));
 }
 
-#[tokio::test]
-async fn a_key_cannot_order_something_else() {
-    let data = Data::with_stock(100).await;
+async fn a_key_cannot_order_something_else(engine: Engine) {
+    let data = engine.data(100).await;
     let orders = orders(&data).await;
     orders.place(placement("k", &[(1, 1)])).await.expect("places");
     assert!(matches!(orders.place(placement("k", &[(1, 2)])).await, Err(PlaceError::KeyReused)));
     let other_user = Placement { user_id: 2, ..placement("k", &[(1, 2)]) };
     assert!(!orders.place(other_user).await.expect("a key is a user's own").replayed);
+}
+
+fn main() {
+    servers::run(trials!(on_each:
+        two_writers_cannot_oversell,
+        a_short_line_reserves_nothing_of_the_others,
+        one_key_is_one_order_whoever_asks,
+        a_key_cannot_order_something_else,
+    ));
 }

@@ -36,10 +36,15 @@ pub struct Data {
 impl Data {
     /// A small shop: 10 users, 5 products, this many pieces of each.
     pub async fn with_stock(stock: i64) -> Self {
+        let data = Self::unprepared(DataSources::in_folder);
+        let id = prepare(&data.sources, &Seed { users: 10, products: 5, stock }).await.expect("prepares");
+        Self { id, ..data }
+    }
+
+    /// Places for databases, by a folder of their own, in which nothing is yet.
+    pub fn unprepared(sources: impl FnOnce(&std::path::Path) -> DataSources) -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        let sources = DataSources::in_folder(folder.path());
-        let id = prepare(&sources, &Seed { users: 10, products: 5, stock }).await.expect("prepares");
-        Self { folder, sources, id }
+        Self { sources: sources(folder.path()), folder, id: String::new() }
     }
 
     /// What is stored now.
