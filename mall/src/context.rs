@@ -4,6 +4,7 @@ use crate::config::{self, ServiceConfig};
 use crate::discovery::Discovery;
 use crate::fault::Faults;
 use crate::gateway::Connections;
+use crate::limit::{LimitError, Limits};
 use crate::redis::Redis;
 use crate::rpc::{Balancer, Client, Guard, Guards, Place};
 use crate::shed::Shedders;
@@ -37,6 +38,7 @@ struct Inner {
     clients: Mutex<HashMap<String, Client>>,
     redis: Mutex<Vec<(config::Redis, Redis)>>,
     connections: OnceLock<Connections>,
+    limits: OnceLock<Limits>,
     balancers: Arc<Mutex<Vec<Arc<Balancer>>>>,
     stop: CancellationToken,
 }
@@ -68,6 +70,7 @@ impl ServiceContext {
             clients: Mutex::default(),
             redis: Mutex::default(),
             connections: OnceLock::new(),
+            limits: OnceLock::new(),
             balancers: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -122,7 +125,18 @@ impl ServiceContext {
 
     /// What every limit of the process counted.
     pub(crate) fn limiters(&self) -> Vec<LimiterState> {
-        self.inner.connections.get().map(Connections::state).into_iter().collect()
+        let connections = self.inner.connections.get().map(Connections::state);
+        connections.into_iter().chain(self.inner.limits.get().into_iter().flat_map(Limits::states)).collect()
+    }
+
+    /// The rate limits of the process. Must be called within a tokio runtime.
+    pub(crate) fn limits(&self) -> Result<Limits, LimitError> {
+        if let Some(limits) = self.inner.limits.get() {
+            return Ok(limits.clone());
+        }
+        let redis = self.config().redis.as_ref().map(|at| self.redis(at));
+        let limits = Limits::of(self.config(), redis.as_ref(), self.meters(), self.clock())?;
+        Ok(self.inner.limits.get_or_init(|| limits).clone())
     }
 
     /// Where the other services are.

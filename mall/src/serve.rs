@@ -7,6 +7,7 @@
 use crate::config::{Role, ServiceConfig};
 use crate::context::ServiceContext;
 use crate::discovery::{self, Announcement, DiscoveryError, Endpoint, reachable};
+use crate::limit::LimitError;
 use crate::rpc::admin_service;
 use crate::rpc::server::{Governed, Policy};
 use crate::store::{self, StoreError};
@@ -53,6 +54,9 @@ pub enum ServeError {
     /// Tokens would not be safe.
     #[error(transparent)]
     Secret(#[from] gateway::BadSecret),
+    /// A rate limit cannot work.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The configuration does not say where services are.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
@@ -79,7 +83,7 @@ pub async fn serve(role: Role, config: ServiceConfig, stop: impl Future<Output =
                 role,
                 config,
                 async |context: &ServiceContext| {
-                    Ok(Application::Http(gateway::router_of(context, gateway::Group::of(role))))
+                    Ok(Application::Http(gateway::router_of(context, gateway::Group::of(role))?))
                 },
                 stop,
             )

@@ -10,8 +10,8 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, CONTENT_LENGTH, UPGRADE};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{ACCEPT, CONTENT_LENGTH, RETRY_AFTER, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -21,12 +21,14 @@ use super::access::{self, Caller};
 use super::connections::{Connections, Latch};
 use super::drain::retain;
 use super::extract::too_large;
+use super::token::Session;
 use super::{Endpoint, Gateway, gunzip};
 use crate::config::Role;
 use crate::context::ServiceContext;
 use crate::deadline;
 use crate::error::{AppError, AppResult, ErrorCode, Failure};
 use crate::fault::Faults;
+use crate::limit::{LimitError, Limits, Rejected};
 use crate::rpc::{Guard, Place};
 use crate::shed::{self, Gate};
 use crate::telemetry::{Meters, extract, inject, span};
@@ -43,6 +45,7 @@ struct Shared {
     meters: Meters,
     faults: Faults,
     connections: Connections,
+    limits: Limits,
     timeout: Option<Duration>,
     max_bytes: usize,
 }
@@ -73,7 +76,7 @@ pub(super) struct Governed<S> {
 }
 
 impl Governance {
-    pub(super) fn new(context: &ServiceContext, gateway: &Gateway) -> Self {
+    pub(super) fn new(context: &ServiceContext, gateway: &Gateway) -> Result<Self, LimitError> {
         let config = context.config();
         let shared = Shared {
             context: context.clone(),
@@ -81,10 +84,11 @@ impl Governance {
             meters: context.meters().clone(),
             faults: context.faults().clone(),
             connections: context.connections().clone(),
+            limits: context.limits()?,
             timeout: config.request_timeout(Role::Gateway),
             max_bytes: gateway.max_bytes(),
         };
-        Self { shared: Arc::new(shared) }
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The layer of one route; its breaker is called as in go-zero: `POST:///api/order/create`.
@@ -203,8 +207,8 @@ impl Route {
         }
     }
 
-    /// Faults, size limit, decompression, token, handler.
-    async fn handle(&self, mut inner: impl Handler, request: Request, _caller: &Caller) -> AppResult<Response> {
+    /// Faults, size limit, decompression, token, rate limits, handler.
+    async fn handle(&self, mut inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
         let shared = &self.shared;
         shared.faults.inject().await.map_err(tonic::Status::from)?;
         let declared = text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
@@ -212,12 +216,29 @@ impl Route {
             return Err(too_large(shared.max_bytes));
         }
         let mut request = gunzip::open(request).await?;
+        let mut session = None;
         if self.is_for_users {
-            let session = shared.gateway.tokens().session(request.headers())?;
-            request.extensions_mut().insert(session);
+            let user = shared.gateway.tokens().session(request.headers())?;
+            request.extensions_mut().insert(user);
+            session = Some(user);
+        }
+        if let Err(rejected) = self.within_limits(session, caller).await {
+            return Ok(refused(rejected));
         }
         let Ok(response) = inner.call(request).await;
         Ok(response)
+    }
+
+    /// Rate limits: by user where there is one, else by the client's address.
+    async fn within_limits(&self, session: Option<Session>, caller: &Caller) -> Result<(), Rejected> {
+        let limits = &self.shared.limits;
+        if limits.is_empty() {
+            return Ok(());
+        }
+        match session {
+            Some(session) => limits.check(&self.name, &session.user_id.to_string()).await,
+            None => limits.check(&self.name, &caller.address().unwrap_or_default()).await,
+        }
     }
 
     fn attributes(&self, request: &Request, caller: &Caller) -> Vec<KeyValue> {
@@ -230,6 +251,14 @@ impl Route {
         attributes.extend(caller.attributes());
         attributes
     }
+}
+
+/// The answer to a caller that asked too often: 429, and when to ask again.
+fn refused(rejected: Rejected) -> Response {
+    let after = HeaderValue::from(rejected.retry_after_s);
+    let mut response = AppError::from(rejected).into_response();
+    response.headers_mut().insert(RETRY_AFTER, after);
+    response
 }
 
 fn status_of(outcome: &AppResult<Response>) -> StatusCode {

@@ -34,6 +34,7 @@ use axum::routing::MethodRouter;
 use self::cors::Origins;
 use self::govern::Governance;
 use crate::context::ServiceContext;
+use crate::limit::LimitError;
 
 /// A route: its method and pattern, what stands in front of it, and what answers it.
 struct Endpoint {
@@ -62,14 +63,16 @@ impl Endpoint {
 }
 
 /// Every route of the gateway.
-pub fn router(context: &ServiceContext) -> Router {
+pub fn router(context: &ServiceContext) -> Result<Router, LimitError> {
     router_of(context, &Group::ALL)
 }
 
 /// The routes of some groups, with health checks.
-pub fn router_of(context: &ServiceContext, groups: &[Group]) -> Router {
+///
+/// Fails where a rate limit of the configuration cannot work. Must be called within a tokio runtime.
+pub fn router_of(context: &ServiceContext, groups: &[Group]) -> Result<Router, LimitError> {
     let gateway = Gateway::new(context, groups);
-    let governance = Governance::new(context, &gateway);
+    let governance = Governance::new(context, &gateway)?;
     let endpoints: Vec<Endpoint> = groups.iter().flat_map(|group| endpoints(*group)).collect();
     let names: Vec<_> = endpoints.iter().map(|endpoint| (endpoint.method, endpoint.path)).collect();
     context.meters().register_routes(&names);
@@ -79,13 +82,14 @@ pub fn router_of(context: &ServiceContext, groups: &[Group]) -> Router {
         router = router.route(endpoint.path, endpoint.handler.route_layer(layer));
     }
     let origins = Origins::new(&context.config().mall.cors.origins);
-    router
+    let router = router
         .route("/healthz", axum::routing::get(state::alive))
         .route("/readyz", axum::routing::get(state::ready))
         .fallback(unrouted::no_route)
         .method_not_allowed_fallback(unrouted::no_method)
         .layer(axum::middleware::from_fn_with_state(origins, cors::share))
-        .with_state(gateway)
+        .with_state(gateway);
+    Ok(router)
 }
 
 fn endpoints(group: Group) -> Vec<Endpoint> {

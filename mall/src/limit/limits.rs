@@ -39,6 +39,8 @@ pub struct Rejected {
     pub limiter: Arc<str>,
     /// What it counts by: `route` or `user`.
     pub per: &'static str,
+    /// Seconds after which asking again is worth it: one, or the period of a quota, which may end sooner.
+    pub retry_after_s: u64,
 }
 
 impl From<Rejected> for AppError {
@@ -56,6 +58,7 @@ pub struct Limits {
 struct Limit {
     route: Arc<str>,
     per: Per,
+    retry_after_s: u64,
     limiter: Limiter,
     attributes: [KeyValue; 2],
     counters: Counters,
@@ -158,6 +161,8 @@ impl Limit {
         Self {
             route: limit.route.as_str().into(),
             per: limit.per,
+            // A token flows in every second; only a quota has a period.
+            retry_after_s: limit.period.max(1),
             limiter,
             attributes,
             counters,
@@ -205,7 +210,7 @@ impl Limit {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.counters.rejections.add(1, &self.attributes);
         span::event(word::LIMITER_REJECT, || self.attributes.to_vec());
-        Err(Rejected { limiter: Arc::clone(&self.route), per: name_of(self.per) })
+        Err(Rejected { limiter: Arc::clone(&self.route), per: name_of(self.per), retry_after_s: self.retry_after_s })
     }
 }
 
@@ -259,7 +264,7 @@ mod tests {
         assert_eq!(per_user.check("POST /a", "1").await, Ok(()));
         assert_eq!(per_user.check("POST /a", "2").await, Ok(()));
         let rejected = per_user.check("POST /a", "1").await.expect_err("over the quota");
-        assert_eq!((&*rejected.limiter, rejected.per), ("POST /a", "user"));
+        assert_eq!((&*rejected.limiter, rejected.per, rejected.retry_after_s), ("POST /a", "user", 60));
         assert_eq!(per_user.check("POST /b", "1").await, Ok(()), "another route");
 
         let per_route = limits(vec![quota("*", Per::Route, 1)]).expect("valid");

@@ -101,7 +101,7 @@ impl Shop {
         config.auth.access_secret = Secret::new(SECRET);
         configure(&mut config);
         let gateway = ServiceContext::new(config, Meters::disabled(), Arc::new(list.clone()));
-        let router = gateway::router(&gateway);
+        let router = gateway::router(&gateway).expect("its limits can work");
         for role in roles {
             tokio::time::timeout(PATIENCE, gateway.client(role.name()).ready()).await.expect("a replica connects");
         }
