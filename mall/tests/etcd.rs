@@ -281,49 +281,48 @@ async fn users() {
 
 /// Roles of a shop that know each other through etcd alone.
 async fn shop() {
-    tokio::task::LocalSet::new()
-        .run_until(async {
-            let (store, prefix) = (Store::shared().await, own_key());
-            let folder = tempfile::tempdir().expect("a folder");
-            let own = |role: Role| place(&store.address, &format!("{prefix}/{role}"));
-            let client = |role: Role| Some(RpcClient { etcd: Some(own(role)), ..RpcClient::default() });
-            let config = |role: Role| {
-                let mut config = ServiceConfig::new(role.name());
-                config.auth.access_secret = Secret::new("signs tokens");
-                config.etcd = Role::RPC.contains(&role).then(|| own(role));
-                config.user_rpc = client(Role::UserRpc);
-                config.order_rpc = client(Role::OrderRpc);
-                config.pay_rpc = client(Role::PayRpc);
-                let file = if role == Role::Migrate { String::new() } else { role.name().replace("-rpc", ".db") };
-                config.data_source = format!("sqlite://{}", folder.path().join(file).display()).into();
-                config
-            };
-            serve(Role::Migrate, config(Role::Migrate), async {}).await.expect("migrates");
-            let stop = CancellationToken::new();
-            let start = |role: Role, config: ServiceConfig| {
-                tokio::task::spawn_local(serve(role, config, stop.clone().cancelled_owned()))
-            };
-            let services: Vec<_> = Role::RPC.into_iter().map(|role| start(role, config(role))).collect();
-            for role in Role::RPC {
-                in_time(store.until(&format!("{prefix}/{role}"), |pairs| pairs.len() == 1)).await;
+    let work = Box::pin(async {
+        let (store, prefix) = (Store::shared().await, own_key());
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = |role: Role| place(&store.address, &format!("{prefix}/{role}"));
+        let client = |role: Role| Some(RpcClient { etcd: Some(own(role)), ..RpcClient::default() });
+        let config = |role: Role| {
+            let mut config = ServiceConfig::new(role.name());
+            config.auth.access_secret = Secret::new("signs tokens");
+            config.etcd = Role::RPC.contains(&role).then(|| own(role));
+            config.user_rpc = client(Role::UserRpc);
+            config.order_rpc = client(Role::OrderRpc);
+            config.pay_rpc = client(Role::PayRpc);
+            let file = if role == Role::Migrate { String::new() } else { role.name().replace("-rpc", ".db") };
+            config.data_source = format!("sqlite://{}", folder.path().join(file).display()).into();
+            config
+        };
+        serve(Role::Migrate, config(Role::Migrate), async {}).await.expect("migrates");
+        let stop = CancellationToken::new();
+        let start = |role: Role, config: ServiceConfig| {
+            tokio::task::spawn_local(serve(role, config, stop.clone().cancelled_owned()))
+        };
+        let services: Vec<_> = Role::RPC.into_iter().map(|role| start(role, config(role))).collect();
+        for role in Role::RPC {
+            in_time(store.until(&format!("{prefix}/{role}"), |pairs| pairs.len() == 1)).await;
+        }
+        let mut front = config(Role::Gateway);
+        front.port = free_port().await;
+        let url = format!("http://127.0.0.1:{}/api/product/list", front.port);
+        let gateway = start(Role::Gateway, front);
+        let answered = async {
+            while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            let mut front = config(Role::Gateway);
-            front.port = free_port().await;
-            let url = format!("http://127.0.0.1:{}/api/product/list", front.port);
-            let gateway = start(Role::Gateway, front);
-            let answered = async {
-                while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            };
-            in_time(answered).await;
-            stop.cancel();
-            for process in services.into_iter().chain([gateway]) {
-                in_time(process).await.expect("does not panic").expect("ends well");
-            }
-            assert!(store.under(&prefix).await.is_empty(), "everybody withdrew");
-        })
-        .await;
+        };
+        in_time(answered).await;
+        stop.cancel();
+        for process in services.into_iter().chain([gateway]) {
+            in_time(process).await.expect("does not panic").expect("ends well");
+        }
+        assert!(store.under(&prefix).await.is_empty(), "everybody withdrew");
+    });
+    tokio::task::LocalSet::new().run_until(work).await;
 }
 
 async fn free_port() -> u16 {

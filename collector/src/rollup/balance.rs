@@ -3,7 +3,7 @@
 //! Picks come from `p2c.pick` events on CLIENT spans, so that each can be judged by the latency it led to; the callers'
 //! live figures come from gauges.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use collector_api::console::{BalancedService, Replica};
@@ -109,12 +109,13 @@ impl Balance {
                 }
             }
         }
-        for replica in self.live_replicas(now_ns) {
-            totals.entry(replica).or_insert_with(empty_totals);
+        let views = self.live_views(directory, now_ns);
+        for (replica, _) in &views {
+            totals.entry(replica.clone()).or_insert_with(empty_totals);
         }
         let mut services: BTreeMap<Arc<str>, Vec<Replica>> = BTreeMap::new();
         for (replica, (picks, series)) in totals {
-            let row = self.replica(&replica, &picks, series, directory, now_ns);
+            let row = row(&replica, &picks, series, &views, directory);
             services.entry(replica.service).or_default().push(row);
         }
         let wire =
@@ -132,41 +133,41 @@ impl Balance {
         self.views.retain(|_, view| view.seen_ns.saturating_add(6 * VIEW_AGE_NS) > now_ns);
     }
 
-    fn live_replicas(&self, now_ns: u64) -> BTreeSet<Instance> {
+    /// Every live view with the replica that it is of. A caller that found it in a registry of addresses knows only where it
+    /// listens; the directory may learn its name later than the figures, so it is asked each time.
+    fn live_views(&self, directory: &Directory, now_ns: u64) -> Vec<(Instance, &View)> {
         let live = self.views.iter().filter(|(_, view)| is_live(view, now_ns));
-        live.map(|((_, replica), _)| replica.clone()).collect()
+        live.map(|((_, replica), view)| (directory.named(replica), view)).collect()
     }
+}
 
-    fn replica(
-        &self,
-        replica: &Instance,
-        picks: &Picks,
-        series: Vec<u64>,
-        directory: &Directory,
-        now_ns: u64,
-    ) -> Replica {
-        let views = self.views.iter().filter(|((_, of), view)| of == replica && is_live(view, now_ns));
-        let views: Vec<&View> = views.map(|(_, view)| view).collect();
-        // A caller that never picked still has an opinion; a small weight lets it speak when nobody else does.
-        let weight_of = |view: &View| view.weight.max(1e-6);
-        let weight: f64 = views.iter().map(|view| weight_of(view)).sum();
-        let mean = |figure: fn(&View) -> f64| {
-            let sum: f64 = views.iter().map(|view| figure(view) * weight_of(view)).sum();
-            if weight > 0.0 { sum / weight } else { 0.0 }
-        };
-        Replica {
-            instance: replica.instance.to_string(),
-            picks: picks.picks,
-            forced: picks.forced,
-            errors: picks.errors,
-            regret_ns: picks.regret_ns,
-            inflight: views.iter().map(|view| view.inflight).sum(),
-            ewma_ns: mean(|view| view.ewma_ns),
-            success: mean(|view| view.success),
-            load: views.iter().map(|view| view.load).sum(),
-            series,
-            address: directory.address_of(&replica.instance).map(|address| address.to_string()).unwrap_or_default(),
-        }
+fn row(
+    replica: &Instance,
+    picks: &Picks,
+    series: Vec<u64>,
+    views: &[(Instance, &View)],
+    directory: &Directory,
+) -> Replica {
+    let views: Vec<&View> = views.iter().filter(|(of, _)| of == replica).map(|(_, view)| *view).collect();
+    // A caller that never picked still has an opinion; a small weight lets it speak when nobody else does.
+    let weight_of = |view: &View| view.weight.max(1e-6);
+    let weight: f64 = views.iter().map(|view| weight_of(view)).sum();
+    let mean = |figure: fn(&View) -> f64| {
+        let sum: f64 = views.iter().map(|view| figure(view) * weight_of(view)).sum();
+        if weight > 0.0 { sum / weight } else { 0.0 }
+    };
+    Replica {
+        instance: replica.instance.to_string(),
+        picks: picks.picks,
+        forced: picks.forced,
+        errors: picks.errors,
+        regret_ns: picks.regret_ns,
+        inflight: views.iter().map(|view| view.inflight).sum(),
+        ewma_ns: mean(|view| view.ewma_ns),
+        success: mean(|view| view.success),
+        load: views.iter().map(|view| view.load).sum(),
+        series,
+        address: directory.address_of(&replica.instance).map(|address| address.to_string()).unwrap_or_default(),
     }
 }
 

@@ -49,6 +49,11 @@ impl Directory {
             .unwrap_or_else(|| Instance { service: Arc::from(address), instance: Arc::from(address) })
     }
 
+    /// A replica by its name, when so far only its address stands for it.
+    pub fn named(&self, replica: &Instance) -> Instance {
+        self.by_address.get(&replica.instance).unwrap_or(replica).clone()
+    }
+
     /// Where an instance listens.
     pub fn address_of(&self, instance: &str) -> Option<Arc<str>> {
         self.newest.get(instance).cloned()

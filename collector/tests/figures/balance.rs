@@ -66,7 +66,11 @@ fn shares_and_regret_come_from_the_picks_themselves() {
 }
 
 fn view(caller: &str, at: u64, picks: f64, inflight: f64, ewma: f64) -> Vec<MetricPoint> {
-    let labels = || vec![attribute("p2c.service", "pay-rpc"), attribute("p2c.instance", "pay-rpc/1")];
+    view_of("pay-rpc/1", caller, at, picks, inflight, ewma)
+}
+
+fn view_of(replica: &str, caller: &str, at: u64, picks: f64, inflight: f64, ewma: f64) -> Vec<MetricPoint> {
+    let labels = || vec![attribute("p2c.service", "pay-rpc"), attribute("p2c.instance", replica)];
     let picked = [labels(), vec![attribute("forced", false)]].concat();
     vec![
         counter(caller, "p2c.picks", picked, at, picks),
@@ -89,6 +93,21 @@ fn callers_figures_are_summed_or_weighted_by_their_picks() {
     assert_eq!(replica.address, "127.0.0.1:41");
     stage.at(30 * S);
     assert!(stage.hub.balance(0, 10).services.is_empty(), "callers that fell silent have no opinion");
+}
+
+#[test]
+fn a_caller_that_knows_an_address_alone_speaks_of_the_replica_there() {
+    let stage = Stage::new(4 << 20);
+    stage.send_points(view_of(ADDRESSES[0].0, "gateway", S, 300.0, 2.0, 10_000.0));
+    stage.at(S);
+    assert_eq!(replicas(&stage)[0].instance, ADDRESSES[0].0, "nobody knows better yet");
+    stage.hub.add_instance_address(ADDRESSES[0].0, ADDRESSES[0].1);
+    stage.send([pick(1, 0, 1, 0, MS)]);
+    stage.at(S);
+    let replicas = replicas(&stage);
+    assert_eq!(replicas.len(), 1, "the figures and the picks are of one replica");
+    assert_eq!((replicas[0].instance.as_str(), replicas[0].picks), ("pay-rpc/1", 1));
+    assert!((replicas[0].inflight - 2.0).abs() < 1e-9);
 }
 
 #[test]

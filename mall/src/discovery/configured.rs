@@ -85,7 +85,7 @@ impl Clusters {
 impl Discovery for Configured {
     fn watch(&self, service: &str) -> watch::Receiver<Vec<Endpoint>> {
         if let (None, Some(supervisor)) = (self.found.get(service), &self.supervisor) {
-            return supervisor.watch(service);
+            return supervisor.watch_counted(service, &self.meters);
         }
         let (mut listed, receiver) = Listed::new(service, &self.meters);
         match self.found.get(service) {
@@ -102,7 +102,7 @@ impl Discovery for Configured {
                 listed.publish(&addresses.iter().map(|address| Endpoint::at(address)).collect());
             }
             None => {
-                tracing::warn!(service, "nothing says where the service is; give its client Etcd, Endpoints or Target")
+                tracing::warn!(service, "nothing says where the service is; give its client Etcd, Endpoints or Target");
             }
         }
         receiver

@@ -1,7 +1,9 @@
 //! The supervisor's registry: leases of three seconds, kept alive at a third of that.
 
+use super::listed::Listed;
 use super::{Announced, Announcement, Discovery, Endpoint};
 use crate::config::{Control, Secret};
+use crate::telemetry::Meters;
 use futures::future::BoxFuture;
 use mall_api::control::control_client::ControlClient;
 use mall_api::control::{Lease, RegisterRequest, WatchServiceRequest};
@@ -55,13 +57,18 @@ impl Registry {
             .max_decoding_message_size(mall_api::MAX_MESSAGE_BYTES);
         Ok(Self { client })
     }
+
+    /// [`Discovery::watch`], counted on `meters`.
+    pub(super) fn watch_counted(&self, service: &str, meters: &Meters) -> watch::Receiver<Vec<Endpoint>> {
+        let (listed, receiver) = Listed::new(service, meters);
+        tokio::spawn(follow(self.client.clone(), service.to_owned(), listed));
+        receiver
+    }
 }
 
 impl Discovery for Registry {
     fn watch(&self, service: &str) -> watch::Receiver<Vec<Endpoint>> {
-        let (sender, receiver) = watch::channel(Vec::new());
-        tokio::spawn(follow(self.client.clone(), service.to_owned(), sender));
-        receiver
+        self.watch_counted(service, &Meters::disabled())
     }
 
     fn announce(&self, announcement: Announcement) -> BoxFuture<'_, Announced> {
@@ -80,25 +87,21 @@ impl Discovery for Registry {
     }
 }
 
-/// Copies the registry's list into `sender` until nobody listens. A lost registry leaves the list as it is.
-async fn follow(mut client: Client, service: String, sender: watch::Sender<Vec<Endpoint>>) {
+/// Copies the registry's list into `listed` until nobody watches it. A lost registry leaves the list as it is.
+async fn follow(mut client: Client, service: String, mut listed: Listed) {
+    let mut unwatched = std::pin::pin!(listed.unwatched());
     let mut retry = Retry::new();
     loop {
         let lost = tokio::select! {
-            lost = follow_once(&mut client, &service, &sender, &mut retry) => lost,
-            () = sender.closed() => return,
+            lost = follow_once(&mut client, &service, &mut listed, &mut retry) => lost,
+            () = &mut unwatched => return,
         };
-        tracing::debug!(service, reason = lost.message(), "lost the registry, the last known endpoints stay in use");
+        listed.lost(&lost.message());
         retry.pause().await;
     }
 }
 
-async fn follow_once(
-    client: &mut Client,
-    service: &str,
-    sender: &watch::Sender<Vec<Endpoint>>,
-    retry: &mut Retry,
-) -> Status {
+async fn follow_once(client: &mut Client, service: &str, listed: &mut Listed, retry: &mut Retry) -> Status {
     let request = WatchServiceRequest { service: service.to_owned() };
     let mut updates = match client.watch_service(request).await {
         Ok(response) => response.into_inner(),
@@ -108,15 +111,10 @@ async fn follow_once(
         match updates.message().await {
             Ok(Some(update)) => {
                 retry.reset();
-                let mut endpoints: Vec<Endpoint> =
-                    update.endpoints.into_iter().map(|one| Endpoint::new(one.instance, one.address)).collect();
-                endpoints.sort();
-                endpoints.dedup();
-                sender.send_if_modified(|current| {
-                    let is_new = *current != endpoints;
-                    *current = endpoints;
-                    is_new
-                });
+                listed.reloaded();
+                listed.publish(
+                    &update.endpoints.into_iter().map(|one| Endpoint::new(one.instance, one.address)).collect(),
+                );
             }
             Ok(None) => return Status::unavailable("the registry ended the watch"),
             Err(status) => return status,
