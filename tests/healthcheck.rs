@@ -61,7 +61,7 @@ fn a_collector_and_every_service_of_a_stack_answer_by_the_names_that_containers_
     home.ok(&["healthcheck", "--http", &format!("http://{gateway}/readyz")]);
     for (role, service) in [("user-rpc", "mall.User"), ("order-rpc", "mall.Order"), ("pay-rpc", "mall.Pay")] {
         let process = common::processes(&status).into_iter().find(|one| one["role"] == role).expect("runs");
-        let listening = process["address"].as_str().expect("listens").to_owned();
+        let listening = process["listen"].as_str().expect("listens").to_owned();
         home.ok(&["healthcheck", "--grpc", &listening, "--service", service]);
         home.ok(&["healthcheck", "--grpc", &listening]);
         let (code, says) = failure(&home.run(&["healthcheck", "--grpc", &listening, "--service", "mall.Cart"]));

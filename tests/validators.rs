@@ -63,7 +63,7 @@ fn a_typo_in_any_file_is_found_by_the_tool_for_it(tools: &Path) {
     misspell("deploy/docker/Dockerfile", "WORKDIR /src", "WORKDIR src");
     misspell("docker-compose.yaml", "depends_on:", "depend_on:");
     misspell("deploy/k8s/base/user-rpc.yaml", "readinessProbe:", "readynessProbe:");
-    misspell("deploy/k8s/overlays/prod/kustomization.yaml", "stores.yaml", "shops.yaml");
+    misspell("deploy/k8s/overlays/prod/kustomization.yaml", "- stores.yaml", "- shops.yaml");
     misspell("deploy/k8s/components/monitoring/prometheus-rule.yaml", "histogram_quantile(", "histogram_quantil(");
     let (well, said) = validate(copy.path(), tools);
     assert!(!well, "{said}");
