@@ -10,6 +10,7 @@
 pub mod config;
 pub mod context;
 pub mod deadline;
+pub mod dev_server;
 pub mod discovery;
 pub mod error;
 pub mod events;

@@ -12,11 +12,12 @@ use crate::rpc::admin_service;
 use crate::rpc::server::{Governed, Policy};
 use crate::store::{self, StoreError};
 use crate::telemetry::{Telemetry, TelemetryError};
-use crate::{gateway, listener, order, pay, shed, user};
+use crate::{dev_server, gateway, listener, order, pay, shed, user};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -136,6 +137,11 @@ async fn live(
         let (context, shedders, closing) = (context.clone(), context.shedders().clone(), closing.clone());
         async move { shed::watch(context.config(), shedders, closing).await }
     };
+    let readiness = watch::Sender::new(false);
+    let sources = dev_server::Sources { page: telemetry.page().cloned(), is_ready: readiness.subscribe() };
+    let beside = dev_server::open(context.config(), &sources, &closing)
+        .await
+        .map_err(|(address, source)| ServeError::Listen { address, source })?;
     let (health, admin, servers) = open(role, &context, application, listener, address, &closing).await?;
     // Detached on purpose: it ends with `closing`, and has nothing to finish.
     tokio::spawn(measuring);
@@ -143,7 +149,9 @@ async fn live(
     tokio::select! {
         announced = announce(role, &context, address, admin) => {
             tracing::info!(%address, "ready");
+            readiness.send_replace(true);
             stop.await;
+            readiness.send_replace(false);
             context.stop().cancel();
             for service in served(role) {
                 health.set_service_status(service, ServingStatus::NotServing).await;
@@ -153,7 +161,7 @@ async fn live(
         () = stop.as_mut() => context.stop().cancel(),
     }
     closing.cancel();
-    for server in servers {
+    for server in servers.into_iter().chain(beside) {
         // A server that panicked has logged it, and there is nothing left to stop.
         let _ = server.await;
     }

@@ -12,7 +12,6 @@
 //! what does not fit is counted in [`MetricStats`].
 
 mod labels;
-mod naming;
 mod series;
 
 use std::collections::HashMap;
@@ -22,6 +21,8 @@ pub use labels::{Labels, NAME};
 pub use series::Sample;
 
 use self::series::{Series, Stream};
+use collector_api::prometheus;
+
 use crate::model::{MetricKind, MetricPoint, MetricValue, Resource};
 
 const SECOND: u64 = 1_000_000_000;
@@ -102,7 +103,12 @@ impl MetricStore {
             return;
         }
         let previous_export_ns = self.note_export(&point.resource, time_ns);
-        let name = naming::metric_name(&point.name, &point.unit, point.kind);
+        let kind = match point.kind {
+            MetricKind::Counter => prometheus::Kind::Counter,
+            MetricKind::Gauge => prometheus::Kind::Gauge,
+            _ => prometheus::Kind::Other,
+        };
+        let name = prometheus::metric_name(&point.name, &point.unit, kind);
         let labels = Labels::of_point(&point.attributes, &point.resource);
         let is_cumulative = matches!(point.kind, MetricKind::Counter | MetricKind::Histogram);
         let zero_ns =

@@ -1,61 +1,44 @@
-use crate::nearest::nearest;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+use super::tree::Mistake;
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {source}; give the path of a JSON file that exists", path.display())]
+    #[error("{}: cannot be read: {source}; give the path of a YAML or JSON file that exists", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
     },
-    /// A key that does not exist.
-    #[error("{}:{line}:{column}: unknown key `{key}`; did you mean `{nearest}`?", path.display())]
-    UnknownKey {
+    /// The file says something that cannot be.
+    #[error("{}", lines(path, mistakes))]
+    Mistakes {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1, where the key ends.
-        column: usize,
-        /// What stands there.
-        key: String,
-        /// The valid key that looks most like it.
-        nearest: String,
+        /// Every mistake, in the order of the file; at least one.
+        mistakes: Vec<Mistake>,
     },
-    /// Anything else that does not fit.
-    #[error("{}:{line}:{column}: {what}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-        /// What is wrong, and what was expected.
+    /// A variable of the environment says something that cannot be.
+    #[error("environment variable {name} is `{value}`: {what}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What is wrong with that.
         what: String,
     },
 }
 
-impl ConfigError {
-    pub(super) fn from_json(path: &Path, error: &serde_json::Error) -> Self {
-        let path = path.to_owned();
-        let (line, column) = (error.line(), error.column());
-        let text = error.to_string();
-        let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        // serde's wording is the only place where it tells the key and the valid ones.
-        let mut quoted = what.split('`').skip(1).step_by(2);
-        match quoted.next() {
-            Some(key) if what.starts_with("unknown field") => match nearest(key, quoted) {
-                Some(nearest) => {
-                    Self::UnknownKey { path, line, column, key: key.to_owned(), nearest: nearest.to_owned() }
-                }
-                None => Self::Invalid { path, line, column, what },
-            },
-            _ => Self::Invalid { path, line, column, what },
-        }
-    }
+/// One line for each, as compilers print them.
+fn lines(path: &Path, mistakes: &[Mistake]) -> String {
+    mistakes.iter().enumerate().fold(String::new(), |mut text, (number, Mistake { line, column, what })| {
+        let separator = if number == 0 { "" } else { "\n" };
+        let _ = write!(text, "{separator}{}:{line}:{column}: {what}", path.display());
+        text
+    })
 }

@@ -2,21 +2,27 @@
 //!
 //! Unknown keys are refused with the nearest valid one. Secrets never appear in `Debug`.
 
+mod check;
 mod edge;
+mod environment;
 mod error;
 mod peers;
 mod role;
+mod schema;
 mod secret;
 mod stores;
 mod telemetry;
+mod tree;
 
 pub use edge::{Auth, Cors, Limit, Per};
 pub use error::ConfigError;
 pub use peers::{Consul, Etcd, RpcClient};
 pub use role::{Role, UnknownRole};
+pub use schema::document;
 pub use secret::Secret;
 pub use stores::{Cache, CacheNode, Database, Redis};
 pub use telemetry::{DevServer, Log, Prometheus, Telemetry};
+pub use tree::Mistake;
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -100,6 +106,15 @@ pub struct ServiceConfig {
     pub mall: Mall,
 }
 
+/// A configuration, and which keys of its file are accepted and have no effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The configuration.
+    pub config: ServiceConfig,
+    /// One for each key without effect, in the order of the file.
+    pub notes: Vec<Mistake>,
+}
+
 /// What go-zero has no key for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
@@ -166,16 +181,38 @@ impl ServiceConfig {
         }
     }
 
-    /// Reads a configuration file.
+    /// Reads a configuration file. Without a supervisor the OTEL_* variables of the environment win over it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
+        Self::read(path).map(|reading| reading.config)
     }
 
-    /// Reads a configuration from text; `path` is only named in errors.
+    /// As [`ServiceConfig::load`], with what the file says in vain.
+    pub fn read(path: &Path) -> Result<Reading, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::interpret(&text, path, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a configuration from text, without an environment; `path` is only named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        serde_json::from_str(text).map_err(|source| ConfigError::from_json(path, &source))
+        Self::interpret(text, path, &|_| None).map(|reading| reading.config)
+    }
+
+    /// Reads a configuration from text and the variables that `lookup` finds.
+    pub fn interpret(text: &str, path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Reading, ConfigError> {
+        let refuse = |mistakes| ConfigError::Mistakes { path: path.to_owned(), mistakes };
+        let root = tree::read(text).map_err(|mistake| refuse(vec![mistake]))?;
+        let checked = check::check(&root, &schema::ROOT, lookup);
+        if !checked.mistakes.is_empty() {
+            return Err(refuse(checked.mistakes));
+        }
+        let mut config: Self = serde_json::from_value(checked.values.into()).map_err(|error| {
+            refuse(vec![Mistake { line: root.at.line, column: root.at.column, what: error.to_string() }])
+        })?;
+        if config.mall.control.endpoint.is_empty() {
+            environment::apply(&mut config, lookup)?;
+        }
+        Ok(Reading { config, notes: checked.notes })
     }
 
     /// The instance's identity: `Mall.Instance`, or the name when that is empty.
@@ -282,6 +319,17 @@ mod tests {
         config.mall.instance = "order-rpc/2".to_owned();
         config.mall.control.token = Secret::new("t0ken");
         config.data_source = "sqlite:///tmp/order.db".into();
+        config.telemetry.sampler = 0.1;
+        config.telemetry.otlp_headers.insert("a".to_owned(), "b".into());
+        config.etcd =
+            Some(Etcd { hosts: vec!["e:1".to_owned()], key: "order-rpc".to_owned(), id: 7, ..Etcd::default() });
+        config.user_rpc = Some(RpcClient { endpoints: vec!["u:1".to_owned()], ..RpcClient::default() });
+        config.cache_redis = vec![CacheNode { host: "r:1".to_owned(), ..CacheNode::default() }];
+        config.redis = Some(Redis { host: "r:1".to_owned(), ..Redis::default() });
+        config.prometheus = Some(Prometheus { host: "p".to_owned(), ..Prometheus::default() });
+        config.dev_server = Some(DevServer::default());
+        config.mall.limits = vec![Limit { route: "*".to_owned(), quota: 5, period: 1, ..Limit::default() }];
+        config.mall.seed = u64::MAX;
         let text = serde_json::to_string_pretty(&config).expect("serialises");
         assert_eq!(ServiceConfig::parse(&text, Path::new("order.json")).expect("valid"), config);
         assert_eq!(config.request_timeout(Role::OrderRpc), None);
@@ -290,20 +338,62 @@ mod tests {
     #[test]
     fn a_typo_names_file_place_key_and_neighbour() {
         let message = refusal("{\"Name\":\"pay-rpc\",\n\"ListenOm\":\"127.0.0.1:0\"}");
-        assert_eq!(message, "pay.json:2:10: unknown key `ListenOm`; did you mean `ListenOn`?");
+        assert_eq!(message, "pay.json:2:1: unknown key `ListenOm`; did you mean `ListenOn`?");
     }
 
     #[test]
     fn a_missing_name_is_named() {
-        assert_eq!(refusal("{}"), "pay.json:1:2: missing field `Name`");
+        assert_eq!(refusal("Port: 1"), "pay.json:1:1: missing field `Name`");
     }
 
     #[test]
-    fn what_does_not_exist_is_refused_by_name() {
-        let message = refusal(r#"{"Name":"pay-rpc","Mall":{"Policy":"lenient"}}"#);
-        assert!(message.contains("unknown variant `lenient`, expected `go-zero`"), "{message}");
-        let message = refusal(r#"{"Name":"pay-rpc","Log":{"Encoding":"xml"}}"#);
-        assert!(message.contains("unknown variant `xml`, expected `json` or `plain`"), "{message}");
+    fn every_mistake_is_told_at_once_in_the_order_of_the_file() {
+        let text = "Name: pay-rpc\nMall:\n  Policy: lenient\nLog:\n  Encoding: xml\nPort: 99999\nPort: 1\nCpuThreshold: \"900\"\n";
+        let message = refusal(text);
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "pay.json:3:11: `Mall.Policy` is `lenient`: must be `go-zero`; did you mean `go-zero`?",
+                "pay.json:5:13: `Log.Encoding` is `xml`: must be `json` or `plain`; did you mean `json`?",
+                "pay.json:6:7: `Port` is `99999`: must be a whole number from 0 to 65535",
+                "pay.json:8:15: `CpuThreshold` is `900`: must be a whole number from 0 to 999",
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_between_keys_are_told_where_the_group_stands() {
+        let text = "Name: gateway\nMall:\n  Limits:\n    - Route: '*'\n      Rate: 100\n      Burst: 10\n    - Route: '*'\n      Quota: 5\n";
+        let message = refusal(text);
+        assert!(message.contains("pay.json:4:7: `Burst` is 10: at least half of `Rate` 100"), "{message}");
+        assert!(message.contains("pay.json:7:7: a limit is `Quota` with `Period`"), "{message}");
+        let message = refusal("Name: a\nUserRpc:\n  Endpoints: [h:1]\n  Target: direct:///h:1\n");
+        assert!(message.contains("`Endpoints` and `Target` all say where"), "{message}");
+        let message = refusal("Name: a\nAuth:\n  AccessSecret: short\n");
+        assert!(message.contains("fewer than 8") && !message.contains("short"), "{message}");
+    }
+
+    #[test]
+    fn keys_are_found_whatever_their_case_and_variables_are_filled_in() {
+        let text = "name: pay-rpc\nlistenon: 0.0.0.0:8080\nDataSource: mysql://root:${DB_PASS}@db:3306/mall_pay\nVerbose: true\n";
+        let lookup = |name: &str| (name == "DB_PASS").then(|| "s3cret".to_owned());
+        let reading = ServiceConfig::interpret(text, Path::new("pay.yaml"), &lookup).expect("valid");
+        assert_eq!(reading.config.listen_on, "0.0.0.0:8080");
+        assert_eq!(reading.config.source(), "mysql://root:s3cret@db:3306/mall_pay");
+        assert!(reading.notes[0].what.starts_with("`Verbose` has no effect"), "{:?}", reading.notes);
+        let error = ServiceConfig::interpret(text, Path::new("pay.yaml"), &|_| None).expect_err("not set");
+        assert!(error.to_string().contains("pay.yaml:3:13: `DataSource` asks for the environment variable `DB_PASS`"));
+    }
+
+    #[test]
+    fn the_environment_wins_unless_a_supervisor_started_the_process() {
+        let lookup = |name: &str| (name == "OTEL_SERVICE_NAME").then(|| "other".to_owned());
+        let free = ServiceConfig::interpret("Name: a", Path::new("a.yaml"), &lookup).expect("valid").config;
+        assert_eq!(free.service_name(), "other");
+        let text = "Name: a\nMall: { Control: { Endpoint: '127.0.0.1:4320' } }";
+        let child = ServiceConfig::interpret(text, Path::new("a.yaml"), &lookup).expect("valid").config;
+        assert_eq!(child.service_name(), "a");
     }
 
     #[test]

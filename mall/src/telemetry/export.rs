@@ -1,6 +1,7 @@
 //! The SDK's providers: set up by hand, ended without losing the last span.
 
 use super::counted::{self, SpanCounts};
+use super::scrape::{self, Page};
 use super::{Meters, logs, span};
 use crate::config::ServiceConfig;
 use collector_api::vocabulary as word;
@@ -59,6 +60,7 @@ pub struct Telemetry {
     logger: SdkLoggerProvider,
     meters: Meters,
     counts: Arc<SpanCounts>,
+    page: Option<Page>,
 }
 
 impl Telemetry {
@@ -84,18 +86,28 @@ impl Telemetry {
             let processor = BatchLogProcessor::builder(exporters.logs).with_batch_config(batches).build();
             logger = logger.with_log_processor(processor);
         }
+        // Figures are only written out for those who asked for a place to read them.
+        let page = (config.prometheus.is_some() || config.dev_server.is_some()).then(Page::default);
+        if let Some(page) = &page {
+            meter = meter.with_reader(PeriodicReader::builder(page.clone()).with_interval(scrape::FRESHNESS).build());
+        }
         let (tracer, meter, logger) = (tracer.build(), meter.build(), logger.build());
         let meters = Meters::new(meter.meter(SCOPE));
         observe_counts(&meters, &counts);
         if span::install(tracer.tracer(SCOPE)) {
             logs::install(&config.log, &config.name, &logger)?;
         }
-        Ok(Self { tracer, meter, logger, meters, counts })
+        Ok(Self { tracer, meter, logger, meters, counts, page })
     }
 
     /// The instruments of this process.
     pub fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    /// The metrics as a scraper reads them; `None` when the configuration opens no port for scrapers.
+    pub fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
     }
 
     /// What became of the process's spans.

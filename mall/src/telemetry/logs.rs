@@ -38,7 +38,8 @@ pub(super) fn install(config: &Log, name: &str, provider: &SdkLoggerProvider) ->
     let format = Lines { is_json: config.encoding != "plain" };
     let printed: Box<dyn Layer<Registry> + Send + Sync> = match config.mode.as_str() {
         "file" => {
-            let path = Path::new(&config.path).join(format!("{name}.log"));
+            let path = Path::new(&config.path)
+                .join(format!("{}.log", if config.service_name.is_empty() { name } else { &config.service_name }));
             let opened = std::fs::create_dir_all(&config.path)
                 .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
             let file = opened.map_err(|source| TelemetryError::LogFile { path: path.display().to_string(), source })?;

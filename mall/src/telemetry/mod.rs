@@ -9,6 +9,7 @@ mod export;
 mod logs;
 mod meters;
 mod reporter;
+mod scrape;
 
 pub mod propagation;
 pub mod span;
@@ -18,6 +19,7 @@ pub use export::{Telemetry, TelemetryError};
 pub use meters::{Meters, RpcMethod, Side};
 pub use propagation::{extract, inject};
 pub use reporter::Reporter;
+pub use scrape::Page;
 pub use span::{in_span, in_span_of};
 
 pub(crate) use reporter::{breaker_key, replica_key};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::naming::label_name;
 use crate::model::{Attribute, Resource, Value};
+use collector_api::prometheus::label_name;
 
 /// The label that holds a metric's name.
 pub const NAME: &str = "__name__";

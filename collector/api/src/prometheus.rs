@@ -1,13 +1,22 @@
-//! OTLP names as Prometheus names.
+//! OTLP names as Prometheus names: what a query over OTLP metrics calls them, and what a scraped process does.
 //!
 //! A name that Prometheus accepts stays (go-zero's own names do). Any other has each foreign character replaced by `_` and
 //! its unit appended. Counters end in `_total`.
 
-use crate::model::MetricKind;
+/// What decides over a metric's ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A monotonic sum.
+    Counter,
+    /// A gauge.
+    Gauge,
+    /// Anything else.
+    Other,
+}
 
-/// Prometheus' name of a metric.
-pub(super) fn metric_name(name: &str, unit: &str, kind: MetricKind) -> String {
-    let is_counter = kind == MetricKind::Counter;
+/// Prometheus' name of a metric with an OTLP name and a UCUM unit.
+pub fn metric_name(name: &str, unit: &str, kind: Kind) -> String {
+    let is_counter = kind == Kind::Counter;
     let mut translated = if is_valid(name) { name.to_owned() } else { with_unit(&sanitised(name), unit, kind) };
     if is_counter && !translated.ends_with("_total") {
         translated.push_str("_total");
@@ -16,7 +25,7 @@ pub(super) fn metric_name(name: &str, unit: &str, kind: MetricKind) -> String {
 }
 
 /// Prometheus' name of an attribute.
-pub(super) fn label_name(key: &str) -> String {
+pub fn label_name(key: &str) -> String {
     let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("key_{name}") } else { name }
 }
@@ -34,13 +43,13 @@ fn sanitised(name: &str) -> String {
     if joined.starts_with(|c: char| c.is_ascii_digit()) { format!("_{joined}") } else { joined }
 }
 
-fn with_unit(name: &str, unit: &str, kind: MetricKind) -> String {
+fn with_unit(name: &str, unit: &str, kind: Kind) -> String {
     let word = match unit_word(unit) {
         Some(word) => word,
-        None if unit == "1" && kind == MetricKind::Gauge => "ratio".to_owned(),
+        None if unit == "1" && kind == Kind::Gauge => "ratio".to_owned(),
         None => return name.to_owned(),
     };
-    let base = name.strip_suffix("_total").filter(|_| kind == MetricKind::Counter).unwrap_or(name);
+    let base = name.strip_suffix("_total").filter(|_| kind == Kind::Counter).unwrap_or(name);
     let is_said = base == word || base.ends_with(&format!("_{word}"));
     if is_said { base.to_owned() } else { format!("{base}_{word}") }
 }
@@ -95,19 +104,19 @@ mod tests {
     #[test]
     fn names_that_are_valid_stay_and_others_get_their_unit() {
         let table = [
-            ("http_server_requests_duration_ms", "ms", MetricKind::Histogram, "http_server_requests_duration_ms"),
-            ("http_server_requests_code_total", "", MetricKind::Counter, "http_server_requests_code_total"),
-            ("breaker.trips", "{trip}", MetricKind::Counter, "breaker_trips_total"),
-            ("breaker.ratio", "1", MetricKind::Gauge, "breaker_ratio"),
-            ("breaker.weight", "1", MetricKind::Gauge, "breaker_weight_ratio"),
-            ("p2c.ewma", "ns", MetricKind::Gauge, "p2c_ewma_nanoseconds"),
-            ("http.server.request.duration", "s", MetricKind::Histogram, "http_server_request_duration_seconds"),
-            ("net.rate", "By/s", MetricKind::Gauge, "net_rate_bytes_per_second"),
-            ("net.rate", "{packet}/s", MetricKind::Gauge, "net_rate_per_second"),
-            ("process.cpu.time", "s", MetricKind::Counter, "process_cpu_time_seconds_total"),
-            ("requests", "", MetricKind::Counter, "requests_total"),
-            ("3com..x-", "", MetricKind::Gauge, "_3com_x"),
-            ("jobs.active", "", MetricKind::UpDownCounter, "jobs_active"),
+            ("http_server_requests_duration_ms", "ms", Kind::Other, "http_server_requests_duration_ms"),
+            ("http_server_requests_code_total", "", Kind::Counter, "http_server_requests_code_total"),
+            ("breaker.trips", "{trip}", Kind::Counter, "breaker_trips_total"),
+            ("breaker.ratio", "1", Kind::Gauge, "breaker_ratio"),
+            ("breaker.weight", "1", Kind::Gauge, "breaker_weight_ratio"),
+            ("p2c.ewma", "ns", Kind::Gauge, "p2c_ewma_nanoseconds"),
+            ("http.server.request.duration", "s", Kind::Other, "http_server_request_duration_seconds"),
+            ("net.rate", "By/s", Kind::Gauge, "net_rate_bytes_per_second"),
+            ("net.rate", "{packet}/s", Kind::Gauge, "net_rate_per_second"),
+            ("process.cpu.time", "s", Kind::Counter, "process_cpu_time_seconds_total"),
+            ("requests", "", Kind::Counter, "requests_total"),
+            ("3com..x-", "", Kind::Gauge, "_3com_x"),
+            ("jobs.active", "", Kind::Other, "jobs_active"),
         ];
         for (name, unit, kind, expected) in table {
             assert_eq!(metric_name(name, unit, kind), expected, "{name} in {unit}");
