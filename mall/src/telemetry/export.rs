@@ -3,20 +3,24 @@
 use super::counted::{self, SpanCounts};
 use super::scrape::{self, Page};
 use super::{Meters, logs, span};
-use crate::config::ServiceConfig;
+use super::http_client::RuntimeClient;
+use crate::config::{self, ServiceConfig};
 use collector_api::vocabulary as word;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{
-    ExporterBuildError, LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithTonicConfig,
+    ExporterBuildError, LogExporter, MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig,
+    WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tonic::metadata::{MetadataKey, MetadataMap};
 
 /// Name of the instrumentation scope.
 const SCOPE: &str = "mall";
@@ -32,6 +36,9 @@ pub enum TelemetryError {
     /// The endpoint is no host:port.
     #[error("telemetry endpoint `{0}` cannot be used; give host:port without a scheme")]
     Endpoint(String),
+    /// A header that no transport carries.
+    #[error("telemetry header `{0}` has a name or value that cannot be sent; use letters, digits and dashes")]
+    Header(String),
     /// The exporters cannot be built.
     #[error("telemetry cannot be exported: {0}")]
     Exporter(#[from] ExporterBuildError),
@@ -74,8 +81,8 @@ impl Telemetry {
         let mut tracer = SdkTracerProvider::builder().with_resource(resource.clone());
         let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource);
-        if !config.telemetry.endpoint.is_empty() {
-            let exporters = Exporters::new(&config.telemetry.endpoint)?;
+        if !config.telemetry.endpoint.is_empty() && !config.telemetry.disabled {
+            let exporters = Exporters::new(&config.telemetry)?;
             tracer = tracer.with_span_processor(counted::processor(exporters.spans, &counts));
             meter =
                 meter.with_reader(PeriodicReader::builder(exporters.metrics).with_interval(METRIC_INTERVAL).build());
@@ -142,39 +149,95 @@ struct Exporters {
 }
 
 impl Exporters {
-    fn new(endpoint: &str) -> Result<Self, TelemetryError> {
+    fn new(config: &config::Telemetry) -> Result<Self, TelemetryError> {
+        let endpoint = &config.endpoint;
         let is_host_and_port = endpoint
             .rsplit_once(':')
             .is_some_and(|(host, port)| !host.is_empty() && !host.contains("//") && port.parse::<u16>().is_ok());
         if !is_host_and_port {
-            return Err(TelemetryError::Endpoint(endpoint.to_owned()));
+            return Err(TelemetryError::Endpoint(endpoint.clone()));
         }
-        let url = format!("http://{endpoint}");
-        // A collector that is just starting is met by a few quick retries; more would only fill the queue.
-        let retry = RetryPolicy::recommended()
-            .with_max_retries(5)
-            .with_initial_delay(Duration::from_millis(50))
-            .with_max_delay(Duration::from_millis(800));
+        if config.batcher == "otlphttp" { Self::over_http(config) } else { Self::over_grpc(config) }
+    }
+
+    fn over_grpc(config: &config::Telemetry) -> Result<Self, TelemetryError> {
+        let url = format!("http://{}", config.endpoint);
+        let mut metadata = MetadataMap::new();
+        for (name, value) in &config.otlp_headers {
+            let refused = || TelemetryError::Header(name.clone());
+            let name = MetadataKey::from_bytes(name.to_ascii_lowercase().as_bytes()).map_err(|_| refused())?;
+            metadata.insert(name, value.expose().parse().map_err(|_| refused())?);
+        }
         let spans = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(url.clone())
+            .with_metadata(metadata.clone())
             .with_timeout(EXPORT_TIMEOUT)
-            .with_retry_policy(retry.clone())
+            .with_retry_policy(retries())
             .build()?;
         let metrics = MetricExporter::builder()
             .with_tonic()
             .with_endpoint(url.clone())
+            .with_metadata(metadata.clone())
             .with_timeout(EXPORT_TIMEOUT)
             .with_temporality(Temporality::Cumulative)
             .build()?;
         let logs = LogExporter::builder()
             .with_tonic()
             .with_endpoint(url)
+            .with_metadata(metadata)
             .with_timeout(EXPORT_TIMEOUT)
-            .with_retry_policy(retry)
+            .with_retry_policy(retries())
             .build()?;
         Ok(Self { spans, metrics, logs })
     }
+
+    /// Spans go to `OtlpHttpPath`; metrics and logs to the path beside it.
+    fn over_http(config: &config::Telemetry) -> Result<Self, TelemetryError> {
+        let path = if config.otlp_http_path.is_empty() { "/v1/traces" } else { &config.otlp_http_path };
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let base = path.strip_suffix("/traces").unwrap_or(&path).to_owned();
+        let url = |path: &str| format!("http://{}{path}", config.endpoint);
+        let headers: HashMap<String, String> =
+            config.otlp_headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+        let client = RuntimeClient::new(EXPORT_TIMEOUT);
+        let spans = SpanExporter::builder()
+            .with_http()
+            .with_http_client(client.clone())
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(url(&path))
+            .with_headers(headers.clone())
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_retry_policy(retries())
+            .build()?;
+        let metrics = MetricExporter::builder()
+            .with_http()
+            .with_http_client(client.clone())
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(url(&format!("{base}/metrics")))
+            .with_headers(headers.clone())
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_temporality(Temporality::Cumulative)
+            .build()?;
+        let logs = LogExporter::builder()
+            .with_http()
+            .with_http_client(client)
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(url(&format!("{base}/logs")))
+            .with_headers(headers)
+            .with_timeout(EXPORT_TIMEOUT)
+            .with_retry_policy(retries())
+            .build()?;
+        Ok(Self { spans, metrics, logs })
+    }
+}
+
+/// A collector that is just starting is met by a few quick retries; more would only fill the queue.
+fn retries() -> RetryPolicy {
+    RetryPolicy::recommended()
+        .with_max_retries(5)
+        .with_initial_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_millis(800))
 }
 
 fn resource(config: &ServiceConfig, listen: &str) -> Resource {

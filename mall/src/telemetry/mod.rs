@@ -6,6 +6,7 @@
 
 mod counted;
 mod export;
+mod http_client;
 mod logs;
 mod meters;
 mod reporter;
