@@ -114,7 +114,7 @@ fn count(list: &str) -> Option<u64> {
     let ranges = list.trim().split(',').map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-        (last >= first).then_some(last - first + 1)
+        (last >= first).then(|| last - first + 1)
     });
     ranges.sum::<Option<u64>>().filter(|count| *count > 0)
 }
