@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Timeout of a call to another service, unless its client's configuration has one or the caller's own deadline is nearer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,6 +42,7 @@ struct Inner {
     limits: OnceLock<Limits>,
     balancers: Arc<Mutex<Vec<Arc<Balancer>>>>,
     stop: CancellationToken,
+    background: TaskTracker,
 }
 
 impl ServiceContext {
@@ -73,6 +75,7 @@ impl ServiceContext {
             limits: OnceLock::new(),
             balancers: Arc::default(),
             stop: CancellationToken::new(),
+            background: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -147,6 +150,11 @@ impl ServiceContext {
     /// Cancelled when the service is told to stop: background work ends by it.
     pub fn stop(&self) -> &CancellationToken {
         &self.inner.stop
+    }
+
+    /// Work that ends by [`stop`](Self::stop) and that the process waits for, a short while, before it ends.
+    pub fn background(&self) -> &TaskTracker {
+        &self.inner.background
     }
 
     /// The client of another service: one per service and process. Must be called within a tokio runtime.

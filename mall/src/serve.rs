@@ -27,6 +27,9 @@ use tower::ServiceExt;
 /// How long a service that must be there first is waited for; as in go-zero.
 const CALLEE_WAIT: Duration = Duration::from_secs(3);
 
+/// How long work in the background may take to end: longer than a statement.
+const LAST_WORK: Duration = Duration::from_secs(3);
+
 /// What a role answers.
 pub enum Application {
     /// gRPC methods.
@@ -164,6 +167,10 @@ async fn live(
     for server in servers.into_iter().chain(beside) {
         // A server that panicked has logged it, and there is nothing left to stop.
         let _ = server.await;
+    }
+    context.background().close();
+    if tokio::time::timeout(LAST_WORK, context.background().wait()).await.is_err() {
+        tracing::warn!("work in the background did not end in time: what it left undone is done by another replica");
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ const KIND: &str = "kind";
 const ORDER_ID: &str = "order_id";
 const PAYMENT_ID: &str = "payment_id";
 const AMOUNT: &str = "amount";
+const DATA: &str = "data";
 const PUBLISHER: &str = "publisher";
 /// Fields of the trace that published the message, as W3C names them.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
@@ -35,6 +36,8 @@ pub struct Message {
     pub payment_id: i64,
     /// Minor units.
     pub amount: i64,
+    /// Identity of the data that it is about.
+    pub data: String,
     /// Who waits for the confirmation: one life of one publisher.
     pub publisher: String,
     /// The span that published it.
@@ -55,6 +58,9 @@ pub enum Poison {
         /// What it holds, shortened.
         value: String,
     },
+    /// It is about other data, which was here before.
+    #[error("it is about other data: {0}")]
+    OtherData(String),
 }
 
 impl Message {
@@ -70,6 +76,7 @@ impl Message {
             (ORDER_ID, self.order_id.to_string()),
             (PAYMENT_ID, self.payment_id.to_string()),
             (AMOUNT, self.amount.to_string()),
+            (DATA, self.data.clone()),
             (PUBLISHER, self.publisher.clone()),
         ];
         let mut headers = HeaderMap::new();
@@ -81,14 +88,19 @@ impl Message {
         fields
     }
 
-    /// Reads an entry. Fields that it does not know are left alone: a newer publisher may add some.
-    pub fn read(fields: &Fields) -> Result<Self, Poison> {
+    /// Reads an entry about this data. Fields that it does not know are left alone: a newer publisher may add some.
+    pub fn read(fields: &Fields, data: &str) -> Result<Self, Poison> {
         let kind = match text(fields, KIND)?.as_str() {
             SUCCEEDED => EventKind::Succeeded,
             FAILED => EventKind::Failed,
             other => return Err(Poison::Wrong { field: KIND, value: shortened(other) }),
         };
+        let of = text(fields, DATA)?;
+        if of != data {
+            return Err(Poison::OtherData(shortened(&of)));
+        }
         Ok(Self {
+            data: of,
             event_id: identity(fields, EVENT_ID)?,
             kind,
             order_id: number(fields, ORDER_ID)?,
@@ -158,6 +170,7 @@ mod tests {
             order_id: 70,
             payment_id: 7,
             amount: 990,
+            data: "ours".to_owned(),
             publisher: "pay-rpc/1".to_owned(),
             producer: None,
         }
@@ -178,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_with_its_trace() {
-        let read = Message::read(&wire(&message(), &published())).expect("reads");
+        let read = Message::read(&wire(&message(), &published()), "ours").expect("reads");
         assert_eq!((read.event_id.as_str(), read.kind, read.order_id), ("payment-7", EventKind::Failed, 70));
         assert_eq!((read.payment_id, read.amount, read.publisher.as_str()), (7, 990, "pay-rpc/1"));
         let producer = read.producer.expect("a trace");
@@ -189,10 +202,10 @@ mod tests {
     #[test]
     fn a_message_without_a_trace_is_still_an_event() {
         let mut fields = wire(&message(), &Context::new());
-        assert_eq!(fields.len(), 6);
+        assert_eq!(fields.len(), 7);
         fields.push((b"traceparent".to_vec(), b"\xff\xfe".to_vec()));
         fields.push((b"later".to_vec(), b"unknown".to_vec()));
-        assert!(Message::read(&fields).expect("reads").producer.is_none());
+        assert!(Message::read(&fields, "ours").expect("reads").producer.is_none());
     }
 
     #[test]
@@ -201,7 +214,7 @@ mod tests {
             let mut fields = wire(&message(), &Context::new());
             let place = fields.iter_mut().find(|(name, _)| name == field.as_bytes()).expect("is there");
             place.1 = value.to_vec();
-            Message::read(&fields).expect_err("must be refused").to_string()
+            Message::read(&fields, "ours").expect_err("must be refused").to_string()
         };
         assert_eq!(with("order_id", b"seven"), "field `order_id` cannot be `seven`");
         assert_eq!(with("kind", b"REFUNDED"), "field `kind` cannot be `REFUNDED`");
@@ -210,7 +223,8 @@ mod tests {
         assert!(with("event_id", &[b'x'; 4_000]).len() < 120, "a message is shortened in the log");
         let mut fields = wire(&message(), &Context::new());
         fields.retain(|(name, _)| name != b"amount");
-        assert_eq!(Message::read(&fields).expect_err("refused"), Poison::Missing("amount"));
+        assert_eq!(Message::read(&fields, "ours").expect_err("refused"), Poison::Missing("amount"));
+        assert_eq!(Message::read(&fields, "theirs").expect_err("refused"), Poison::OtherData("ours".to_owned()));
     }
 
     #[test]

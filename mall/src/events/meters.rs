@@ -12,7 +12,7 @@ pub struct PublisherMeters {
     pub published: Counter<u64>,
     /// Messages that were lost on their way and published again.
     pub republished: Counter<u64>,
-    /// Events that have not arrived yet; of the replica that relays, 0 of the others.
+    /// Events that have not arrived yet, 10,000 at most; of the replica that relays, 0 of the others.
     pub waiting: Gauge<u64>,
 }
 

@@ -9,12 +9,14 @@
 //!
 //! The module refuses to decide when to publish (pay's relay) and what an event does (the order service's repository).
 
+mod group;
 mod line;
 mod message;
 mod meters;
 mod outage;
 mod reply;
 
+pub use self::group::{forget_gone, make_group};
 pub use self::line::Line;
 pub use self::message::{Message, Poison, confirmed};
 pub use self::meters::{ConsumerMeters, PublisherMeters};
@@ -24,6 +26,7 @@ pub use self::reply::{Claimed, Entry, Fields, Read};
 use opentelemetry::KeyValue;
 
 use crate::config::ServiceConfig;
+use crate::store::{Database, StoreError};
 
 /// Messages that the stream holds at most. Far more than can be under way; reached only when nobody reads and publishers
 /// come and go. What is cut off is still in the outbox and is published again.
@@ -33,7 +36,7 @@ pub const LONGEST_REPLIES: usize = 4_096;
 /// Unreadable messages that are kept for people.
 pub const LONGEST_DEAD: usize = 1_024;
 
-/// The keys of one shop.
+/// The keys of one shop, and the data that its events are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Streams {
     /// Events on their way.
@@ -42,16 +45,18 @@ pub struct Streams {
     pub applied: String,
     /// Unreadable messages.
     pub dead: String,
+    /// Identity of the data. Ids of events begin anew with new data: a message that was left of the old must not be applied.
+    pub data: String,
 }
 
 impl Streams {
     /// The consumer group: every replica of the order service.
     pub const GROUP: &str = "order-rpc";
 
-    /// The keys under `Mall.Namespace`.
-    pub fn of(namespace: &str) -> Self {
+    /// The keys under `Mall.Namespace`, for the data of this identity.
+    pub fn of(namespace: &str, data: impl Into<String>) -> Self {
         let payments = format!("{namespace}:payments");
-        Self { applied: format!("{payments}:applied"), dead: format!("{payments}:dead"), payments }
+        Self { applied: format!("{payments}:applied"), dead: format!("{payments}:dead"), payments, data: data.into() }
     }
 
     /// What spans about a message say.
@@ -66,8 +71,10 @@ impl Streams {
     }
 }
 
-/// The streams of a service and a connection to them, where its configuration names a Redis.
-pub fn open(config: &ServiceConfig) -> Option<(Line, Streams)> {
-    let server = config.redis.as_ref().filter(|server| !server.host.is_empty())?;
-    Some((Line::new(server.clone()), Streams::of(&config.mall.namespace)))
+/// The streams of a service and a connection to them, where its configuration names a Redis. Asks the service's database
+/// whose data it holds.
+pub async fn open(config: &ServiceConfig, db: &Database) -> Result<Option<(Line, Streams)>, StoreError> {
+    let Some(server) = config.redis.as_ref().filter(|server| !server.host.is_empty()) else { return Ok(None) };
+    let streams = Streams::of(&config.mall.namespace, db.data_id().await?);
+    Ok(Some((Line::new(server.clone()), streams)))
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::repository::{Event, OrderRepository};
 use crate::events::{
     Claimed, ConsumerMeters, Entry, LONGEST_DEAD, LONGEST_REPLIES, Line, Message, Outage, Poison, Read, Streams,
+    forget_gone, make_group,
 };
 use crate::redis::RedisError;
 use crate::telemetry::span;
@@ -105,7 +106,9 @@ impl<R: OrderRepository> Consumer<R> {
 
     async fn read(&mut self) -> Result<Vec<Entry>, RedisError> {
         if !self.grouped {
-            self.make_group().await?;
+            make_group(&mut self.line, &self.streams).await?;
+            forget_gone(&mut self.line, &self.streams).await?;
+            self.grouped = true;
         }
         if Instant::now() >= self.look_at {
             let left = self.claim().await?;
@@ -122,17 +125,6 @@ impl<R: OrderRepository> Consumer<R> {
         }
         let wait = self.look_at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         self.read_from(NEW, Some(wait)).await
-    }
-
-    /// From the beginning of the stream: what was published before there was a group must not be skipped.
-    async fn make_group(&mut self) -> Result<(), RedisError> {
-        let mut create = cmd("XGROUP");
-        create.arg("CREATE").arg(&self.streams.payments).arg(Streams::GROUP).arg("0").arg("MKSTREAM");
-        match self.line.ask::<()>(&create, Duration::ZERO).await {
-            Err(error) if error.code() != Some("BUSYGROUP") => return Err(error),
-            _made_or_there => self.grouped = true,
-        }
-        Ok(())
     }
 
     async fn claim(&mut self) -> Result<Vec<Entry>, RedisError> {
@@ -184,7 +176,7 @@ impl<R: OrderRepository> Consumer<R> {
         if fields.is_empty() {
             return (id, Outcome::Gone);
         }
-        let outcome = match Message::read(&fields) {
+        let outcome = match Message::read(&fields, &self.streams.data) {
             Ok(message) => self.apply(message).await,
             Err(poison) => Outcome::Unreadable((id.clone(), fields), poison),
         };

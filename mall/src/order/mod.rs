@@ -25,15 +25,17 @@ use crate::context::ServiceContext;
 use crate::events::{self, ConsumerMeters};
 use crate::store::{Database, StoreError};
 
-/// Opens the database, starts to read events where they come over Redis (until the service stops) and makes what `order-rpc` serves.
+/// Opens the database, starts to read events where they come over Redis (until the service stops) and makes what
+/// `order-rpc` serves.
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let db = Database::of(context.config(), "order", context.meters().clone()).await?;
+    let stream = events::open(context.config(), &db).await?;
     let orders = SqlOrders::new(db);
     orders.warm().await?;
     let meters = ConsumerMeters::new(context.meters());
-    if let Some((line, streams)) = events::open(context.config()) {
+    if let Some((line, streams)) = stream {
         let consumer = Consumer::new(orders.clone(), line, streams, context.config().instance(), meters.clone());
-        tokio::spawn(consumer.run(context.stop().clone()));
+        context.background().spawn(consumer.run(context.stop().clone()));
     }
     Ok(Routes::new(OrderServer::new(OrderService::new(orders, meters))))
 }

@@ -29,7 +29,7 @@ use mall_api::shop::pay_server::PayServer;
 use tonic::service::Routes;
 
 use crate::context::ServiceContext;
-use crate::events::{self, PublisherMeters};
+use crate::events::{self, Line, PublisherMeters, Streams};
 use crate::store::{Database, StoreError};
 
 /// How long the provider takes to report.
@@ -39,23 +39,29 @@ const PROVIDER_DELAY: Duration = Duration::from_millis(5);
 pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let config = context.config();
     let db = Database::of(config, "pay", context.meters().clone()).await?;
+    let stream = events::open(config, &db).await?;
     let payments = SqlPayments::new(db);
     payments.warm().await?;
     let callbacks = Callbacks::new(payments.clone());
     let provider = Provider::new(callbacks.clone(), PROVIDER_DELAY);
-    relay(context, payments.clone(), provider.clone());
+    relay(context, stream, payments.clone(), provider.clone());
     Ok(Routes::new(PayServer::new(PayService::new(payments, callbacks, provider))))
 }
 
 /// Starts the relay: over Redis Streams where there is a Redis, else by calls of the order service.
-fn relay<R: PayRepository>(context: &ServiceContext, payments: R, provider: Provider<R>) {
+fn relay<R: PayRepository>(
+    context: &ServiceContext,
+    stream: Option<(Line, Streams)>,
+    payments: R,
+    provider: Provider<R>,
+) {
     let meters = PublisherMeters::new(context.meters());
     let (instance, stop) = (context.config().instance(), context.stop().clone());
-    if let Some((line, streams)) = events::open(context.config()) {
+    if let Some((line, streams)) = stream {
         let delivery = StreamDelivery::new(line, streams, meters.clone());
-        tokio::spawn(Relay::new(payments, delivery, provider, instance).counted_by(meters).run(stop));
+        context.background().spawn(Relay::new(payments, delivery, provider, instance).counted_by(meters).run(stop));
     } else {
         let delivery = RpcDelivery::new(context.client("order-rpc"));
-        tokio::spawn(Relay::new(payments, delivery, provider, instance).counted_by(meters).run(stop));
+        context.background().spawn(Relay::new(payments, delivery, provider, instance).counted_by(meters).run(stop));
     }
 }

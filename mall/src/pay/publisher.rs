@@ -109,6 +109,7 @@ impl StreamDelivery {
             order_id: event.order_id,
             payment_id: event.payment_id,
             amount: event.amount,
+            data: self.streams.data.clone(),
             publisher: self.publisher.clone(),
             producer: None,
         }

@@ -25,6 +25,9 @@ const OVERDUE_MS: i64 = 2_000;
 const OVERDUE_EVERY_MS: i64 = 500;
 /// Overdue payments that one look asks about.
 const OVERDUE_BATCH: i64 = 64;
+/// Waiting events are counted this often while there are more than a batch, and only so far: the count costs what it counts.
+const COUNT_EVERY_MS: i64 = 1_000;
+const COUNT_AT_MOST: i64 = 10_000;
 
 /// The relay of one replica.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Relay<R, D> {
     holder: String,
     renew_at_ms: i64,
     overdue_at_ms: i64,
+    count_at_ms: i64,
     meters: PublisherMeters,
 }
 
@@ -42,7 +46,8 @@ impl<R: PayRepository, D: Deliver> Relay<R, D> {
     /// A relay that holds the lease as `holder`, and counts nothing.
     pub fn new(payments: R, delivery: D, provider: Provider<R>, holder: impl Into<String>) -> Self {
         let meters = PublisherMeters::new(&Meters::disabled());
-        Self { payments, delivery, provider, holder: holder.into(), renew_at_ms: 0, overdue_at_ms: 0, meters }
+        let holder = holder.into();
+        Self { payments, delivery, provider, holder, renew_at_ms: 0, overdue_at_ms: 0, count_at_ms: 0, meters }
     }
 
     /// The same relay, counting by `meters`.
@@ -80,7 +85,7 @@ impl<R: PayRepository, D: Deliver> Relay<R, D> {
         }
         self.ask_again().await?;
         let events = self.payments.undelivered(D::BATCH as i64).await.map_err(|error| error.to_string())?;
-        self.meters.waiting.record(events.len() as u64, &[]);
+        self.count(events.len()).await?;
         if events.is_empty() {
             return Ok(Turn::Idle);
         }
@@ -107,6 +112,21 @@ impl<R: PayRepository, D: Deliver> Relay<R, D> {
             self.payments.overdue(now - OVERDUE_MS, OVERDUE_BATCH).await.map_err(|error| error.to_string())?;
         for payment in overdue {
             self.provider.report(&payment).await;
+        }
+        Ok(())
+    }
+
+    /// A batch that is not full is all that waits.
+    async fn count(&mut self, found: usize) -> Result<(), String> {
+        if found < D::BATCH {
+            self.meters.waiting.record(found as u64, &[]);
+            return Ok(());
+        }
+        let now = unix_ms();
+        if now >= self.count_at_ms {
+            self.count_at_ms = now + COUNT_EVERY_MS;
+            let waiting = self.payments.waiting(COUNT_AT_MOST).await.map_err(|error| error.to_string())?;
+            self.meters.waiting.record(waiting, &[]);
         }
         Ok(())
     }

@@ -148,6 +148,8 @@ pub trait PayRepository: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
     /// Events that were not delivered, oldest first.
     fn undelivered(&self, limit: i64) -> impl Future<Output = Result<Vec<OutboxEvent>, StoreError>> + Send;
+    /// How many events were not delivered, as far as `limit`.
+    fn waiting(&self, limit: i64) -> impl Future<Output = Result<u64, StoreError>> + Send;
     /// Remembers that events were delivered.
     fn delivered(&self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -194,6 +196,11 @@ static UNDELIVERED: Statement = statement!(
     "SELECT id, event_id, kind, order_id, payment_id, amount, traceparent FROM outbox
      WHERE published_unix_ms IS NULL ORDER BY id LIMIT ?"
 );
+static WAITING: Statement = statement!(
+    "SELECT",
+    "outbox",
+    "SELECT COUNT(*) FROM (SELECT id FROM outbox WHERE published_unix_ms IS NULL LIMIT ?) AS waiting"
+);
 static DELIVERED: Statement = statement!(
     "UPDATE",
     "outbox",
@@ -224,6 +231,7 @@ impl SqlPayments {
                 OVERDUE.query().bind(0_i64).bind(1_i64),
                 HOLDER.query().bind(""),
                 UNDELIVERED.query().bind(1_i64),
+                WAITING.query().bind(1_i64),
             ]
         };
         let writes =
@@ -301,6 +309,12 @@ impl PayRepository for SqlPayments {
     async fn undelivered(&self, limit: i64) -> Result<Vec<OutboxEvent>, StoreError> {
         let rows = self.db.peek(UNDELIVERED.query().bind(limit)).await?;
         rows.iter().map(event_from).collect()
+    }
+
+    async fn waiting(&self, limit: i64) -> Result<u64, StoreError> {
+        let rows = self.db.peek(WAITING.query().bind(limit)).await?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| row.at(0))?;
+        Ok(count.unsigned_abs())
     }
 
     async fn delivered(&self, ids: &[i64]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, SqliteConnection as Sqlite};
 use super::source::Source;
 use super::{Query, Row, Statement, StoreError, mysql, sqlite, statement};
 
-static IDENTITY: Statement = statement!("SELECT", "meta", "SELECT value FROM meta WHERE `key` = 'data_id'");
+pub(super) static IDENTITY: Statement = statement!("SELECT", "meta", "SELECT value FROM meta WHERE `key` = 'data_id'");
 
 /// A connection to one database.
 pub(crate) enum Connection {

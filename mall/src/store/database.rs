@@ -6,6 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 use tokio::time::Instant;
 
+use super::connection::IDENTITY;
 use super::source::Source;
 use super::{Dialect, Done, Query, Row, Statement, StoreError, mysql, sqlite};
 use crate::config::{self, ServiceConfig};
@@ -111,6 +112,12 @@ impl Database {
     pub async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, StoreError> {
         let statement = query.statement;
         self.scope.observed(statement, self.peek(query)).await
+    }
+
+    /// The identity of the data, made when it was seeded: the same in every service's database.
+    pub async fn data_id(&self) -> Result<String, StoreError> {
+        let rows = self.peek(IDENTITY.query()).await?;
+        rows.first().ok_or(StoreError::Sql(sqlx::Error::RowNotFound))?.at(0)
     }
 
     /// Every row, outside every trace: for the polling of background work.

@@ -45,10 +45,11 @@ impl Scene {
         let orders = Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens");
         let payments = Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens");
         let namespace = format!("test-{}", uuid::Uuid::new_v4());
+        let streams = Streams::of(&namespace, &data.id);
         Self {
             data,
             server: Redis { host: address.trim_start_matches("redis://").to_owned(), ..Redis::default() },
-            streams: Streams::of(&namespace),
+            streams,
             namespace,
             orders: Counting::new(SqlOrders::new(orders)),
             payments: SqlPayments::new(payments),
