@@ -133,7 +133,14 @@ async fn live(
     let mut stop = std::pin::pin!(stop);
     let discovery = discovery::of(&config, telemetry.meters())?;
     let context = ServiceContext::new(config, telemetry.meters().clone(), discovery);
-    let application = build(&context).await?;
+    let application = tokio::select! {
+        application = build(&context) => application?,
+        // It may be waiting for its database.
+        () = stop.as_mut() => {
+            context.stop().cancel();
+            return Ok(());
+        }
+    };
     wait_for_callees(&context).await?;
     let closing = CancellationToken::new();
     let measuring = {

@@ -82,7 +82,7 @@ impl Database {
                 Ok(Self { engine: Engine::Sqlite(sqlite::File::open(path).await?), scope })
             }
             Source::Server(server) => {
-                let pool = mysql::Pool::new(server, pool);
+                let pool = mysql::Pool::new(*server, pool);
                 let system = pool.system().await?;
                 pool.observe(meters.meter(), namespace);
                 let scope = Scope { dialect: Dialect::Mysql, system, namespace, meters };

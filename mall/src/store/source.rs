@@ -29,7 +29,7 @@ pub(super) enum Source {
     /// Of SQLite.
     File(PathBuf),
     /// Of MySQL or MariaDB.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 impl Source {
@@ -37,7 +37,7 @@ impl Source {
         if source.starts_with(SCHEME) {
             return file_of(source).map(Self::File);
         }
-        Server::parse(source).map(Self::Server)
+        Ok(Self::Server(Box::new(Server::parse(source)?)))
     }
 }
 
