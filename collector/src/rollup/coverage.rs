@@ -233,7 +233,7 @@ fn failure(point: &MetricPoint) -> Option<bool> {
 fn middle_us(bounds: &[f64], at: usize, micros: f64) -> u64 {
     let lower = at.checked_sub(1).and_then(|below| bounds.get(below)).copied().unwrap_or(0.0);
     let upper = bounds.get(at).copied().unwrap_or(lower);
-    ((lower + upper) / 2.0 * micros).max(0.0) as u64
+    (f64::midpoint(lower, upper) * micros).max(0.0) as u64
 }
 
 fn stream_of(point: &MetricPoint) -> u64 {

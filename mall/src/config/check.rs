@@ -23,12 +23,11 @@ pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Checks a whole file.
 pub(super) fn check(root: &Node, schema: &Section, lookup: Lookup<'_>) -> Checked {
     let mut checker = Checker { lookup, mistakes: Vec::new(), notes: Vec::new() };
-    let values = match &root.value {
-        Value::Table(entries) => checker.table(root.at, entries, schema, ""),
-        _ => {
-            checker.wrong(root.at, "a configuration is keys with values, such as `Name: pay-rpc`");
-            Map::new()
-        }
+    let values = if let Value::Table(entries) = &root.value {
+        checker.table(root.at, entries, schema, "")
+    } else {
+        checker.wrong(root.at, "a configuration is keys with values, such as `Name: pay-rpc`");
+        Map::new()
     };
     let Checker { mut mistakes, notes, .. } = checker;
     mistakes.sort();

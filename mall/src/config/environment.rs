@@ -25,12 +25,12 @@ pub(super) fn apply(config: &mut ServiceConfig, lookup: Lookup<'_>) -> Result<()
         telemetry.name = name;
     }
     if let Some(value) = get(PROTOCOL) {
-        telemetry.batcher = match value.as_str() {
+        let batcher = match value.as_str() {
             "grpc" => "otlpgrpc",
             "http/protobuf" => "otlphttp",
             _ => return Err(wrong(PROTOCOL, value, "must be `grpc` or `http/protobuf`")),
-        }
-        .to_owned();
+        };
+        batcher.clone_into(&mut telemetry.batcher);
     }
     if let Some(value) = get(ENDPOINT) {
         telemetry.endpoint = endpoint(&value).map_err(|what| wrong(ENDPOINT, value, what))?;

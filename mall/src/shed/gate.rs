@@ -35,7 +35,7 @@ impl Place {
     const fn threshold(self, configured: u32) -> u32 {
         match self {
             Self::Http | Self::Rpc => configured,
-            Self::HttpPriority => (configured + 1_000) / 2,
+            Self::HttpPriority => u32::midpoint(configured, 1_000),
         }
     }
 }

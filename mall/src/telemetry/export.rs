@@ -1,9 +1,9 @@
 //! The SDK's providers: set up by hand, ended without losing the last span.
 
 use super::counted::{self, SpanCounts};
+use super::http_client::RuntimeClient;
 use super::scrape::{self, Page};
 use super::{Meters, logs, span};
-use super::http_client::RuntimeClient;
 use crate::config::{self, ServiceConfig};
 use collector_api::vocabulary as word;
 use opentelemetry::KeyValue;
