@@ -64,6 +64,8 @@ pub enum Verb {
     Breaker(Window),
     /// Balance: picks, loads and forced picks of every replica.
     P2c(Window),
+    /// Shedders and limits: processor share, requests in flight, what was refused.
+    Shed(Window),
     /// Alert rules and their states.
     #[command(subcommand)]
     Alerts(Alerts),

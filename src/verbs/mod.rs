@@ -19,6 +19,7 @@ mod runs;
 mod scenario;
 mod serve;
 mod session;
+mod shed;
 mod status;
 mod supervise;
 mod trace;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Outcome {
         Verb::Trace(args) => simple(trace::run(args, json)),
         Verb::Breaker(args) => simple(breaker::run(args, json)),
         Verb::P2c(args) => simple(p2c::run(args, json)),
+        Verb::Shed(args) => simple(shed::run(args, json)),
         Verb::Alerts(args) => simple(alerts::run(args, json)),
         Verb::Runs(args) => runs::run(args, json),
         Verb::Report(args) => report::run(&args, json),

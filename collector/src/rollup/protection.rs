@@ -1,4 +1,4 @@
-//! The ledger of what protects a process: its shedder and its limits.
+//! The ledger of what protects a process: its shedders and its limits.
 //!
 //! Figures come from the `shed.*` and `limiter.*` metrics of each process; bursts of refusals as events are
 //! [`super::refusals`]'. Passes and refusals are counted by the second of their export.
@@ -82,7 +82,7 @@ impl Tally {
     }
 }
 
-/// One process's shedder. Gauges as last heard.
+/// One shedder of one process. Gauges as last heard.
 #[derive(Debug, Clone, Default)]
 struct ShedderRow {
     cpu: f64,
@@ -111,7 +111,8 @@ impl LimitRow {
 /// Shedders and limits by process.
 #[derive(Debug, Clone, Default)]
 pub struct Protection {
-    shedders: BTreeMap<Instance, ShedderRow>,
+    /// By process and place.
+    shedders: BTreeMap<(Instance, Arc<str>), ShedderRow>,
     limits: BTreeMap<(Instance, Arc<str>), LimitRow>,
     overflowed: u64,
 }
@@ -128,7 +129,8 @@ impl Protection {
     }
 
     fn observe_shedder(&mut self, point: &MetricPoint, value: f64, since_ns: u64) {
-        let key = instance_of(point);
+        let place = point.get(words::SHED_PLACE).and_then(Value::as_text).unwrap_or_default();
+        let key = (instance_of(point), Arc::from(place));
         if self.shedders.len() >= ROW_LIMIT && !self.shedders.contains_key(&key) {
             self.overflowed += 1;
             return;
@@ -181,7 +183,7 @@ impl Protection {
     pub fn list(&self, now_ns: u64, window_s: u64) -> RefusalsReply {
         let to = now_ns / SECOND_NS;
         let from = to.saturating_sub(window_s.saturating_sub(1));
-        let shedder = |(key, row): (&Instance, &ShedderRow)| Shedder {
+        let shedder = |((key, place), row): (&(Instance, Arc<str>), &ShedderRow)| Shedder {
             service: key.service.to_string(),
             instance: key.instance.to_string(),
             cpu: row.cpu,
@@ -193,6 +195,7 @@ impl Protection {
             drops: row.tally.sum(Outcome::Refused, from, to),
             drops_total: row.tally.refused,
             series: row.tally.series(to),
+            place: place.to_string(),
         };
         let limit = |((key, name), row): (&(Instance, Arc<str>), &LimitRow)| Limit {
             service: key.service.to_string(),

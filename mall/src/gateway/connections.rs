@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use collector_api::vocabulary as word;
 use mall_api::control::LimiterState;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::telemetry::Meters;
+use crate::telemetry::{Meters, span};
 
 /// Name of the limit in telemetry.
 const NAME: &str = "max_connections";
+/// What it counts by.
+const PER: &str = "route";
 
 /// The limit of a process: how many requests each route may have in flight, and what came of it.
 #[derive(Clone)]
@@ -18,9 +23,10 @@ pub(crate) struct Connections {
 }
 
 struct Shared {
-    name: Arc<str>,
     most: usize,
-    meters: Meters,
+    attributes: [KeyValue; 2],
+    passes: Counter<u64>,
+    rejections: Counter<u64>,
     allowed: AtomicU64,
     rejected: AtomicU64,
 }
@@ -39,14 +45,12 @@ pub(super) struct Full;
 impl Connections {
     /// At most `most` requests in flight on each route; 0 sets no limit.
     pub(crate) fn new(most: usize, meters: &Meters) -> Self {
-        meters.register_limiter(NAME);
-        let shared = Shared {
-            name: NAME.into(),
-            most,
-            meters: meters.clone(),
-            allowed: AtomicU64::new(0),
-            rejected: AtomicU64::new(0),
-        };
+        let attributes = [KeyValue::new(word::LIMITER_NAME, NAME), KeyValue::new(word::LIMITER_KEY, PER)];
+        let (passes, rejections) = meters.limiter();
+        passes.add(0, &attributes);
+        rejections.add(0, &attributes);
+        let (allowed, rejected) = (AtomicU64::new(0), AtomicU64::new(0));
+        let shared = Shared { most, attributes, passes, rejections, allowed, rejected };
         Self { shared: Arc::new(shared) }
     }
 
@@ -60,7 +64,7 @@ impl Connections {
     pub(crate) fn state(&self) -> LimiterState {
         LimiterState {
             name: NAME.to_owned(),
-            per: "route".to_owned(),
+            per: PER.to_owned(),
             allowed: self.shared.allowed.load(Ordering::Relaxed),
             rejected: self.shared.rejected.load(Ordering::Relaxed),
             rescued: 0,
@@ -69,17 +73,18 @@ impl Connections {
 }
 
 impl Latch {
-    /// A place for one request of `route`, or none at all; `Err` is counted and becomes an event of the current span.
-    pub(super) fn enter(&self, route: &str) -> Result<Option<SemaphorePermit<'_>>, Full> {
+    /// A place for one request, or `None` without a limit. A refusal is counted and becomes an event of the current span.
+    pub(super) fn enter(&self) -> Result<Option<SemaphorePermit<'_>>, Full> {
         let Some(slots) = &self.slots else { return Ok(None) };
         let shared = &self.shared;
         let Ok(permit) = slots.try_acquire() else {
             shared.rejected.fetch_add(1, Ordering::Relaxed);
-            shared.meters.limiter_rejected(&shared.name, route);
+            shared.rejections.add(1, &shared.attributes);
+            span::event(word::LIMITER_REJECT, || shared.attributes.to_vec());
             return Err(Full);
         };
         shared.allowed.fetch_add(1, Ordering::Relaxed);
-        shared.meters.limiter_passed(&shared.name);
+        shared.passes.add(1, &shared.attributes);
         Ok(Some(permit))
     }
 }
@@ -92,11 +97,11 @@ mod tests {
     fn routes_do_not_take_each_others_places() {
         let connections = Connections::new(1, &Meters::disabled());
         let (one, other) = (connections.latch(), connections.latch());
-        let held = one.enter("GET /one").expect("free");
-        assert!(one.enter("GET /one").is_err());
-        assert!(other.enter("GET /other").is_ok());
+        let held = one.enter().expect("free");
+        assert!(one.enter().is_err());
+        assert!(other.enter().is_ok());
         drop(held);
-        assert!(one.enter("GET /one").is_ok());
+        assert!(one.enter().is_ok());
         assert_eq!((connections.state().allowed, connections.state().rejected), (3, 1));
     }
 
@@ -104,7 +109,7 @@ mod tests {
     fn zero_is_no_limit() {
         let connections = Connections::new(0, &Meters::disabled());
         let latch = connections.latch();
-        let held: Vec<_> = (0..100).map(|_| latch.enter("GET /one")).collect();
+        let held: Vec<_> = (0..100).map(|_| latch.enter()).collect();
         assert!(held.iter().all(Result::is_ok));
     }
 }

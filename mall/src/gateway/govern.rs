@@ -173,7 +173,7 @@ impl Route {
     /// Connection limit and breaker. What the limit refuses, the breaker never sees.
     async fn limited(&self, inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
         let full = |_| AppError::new(ErrorCode::MaxConns, "too many requests in flight: retry later");
-        let _place = self.latch.enter(&self.name).map_err(full)?;
+        let _place = self.latch.enter().map_err(full)?;
         let refused = |_| AppError::breaker(Place::Route.name(), &**self.guard.name());
         let pass = self.guard.admit().map_err(refused)?;
         let outcome = self.shed(inner, request, caller).await;

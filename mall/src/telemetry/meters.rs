@@ -137,25 +137,6 @@ impl Meters {
         self.inner.http_seconds.record(elapsed.as_secs_f64(), &conventions);
     }
 
-    /// Creates the counters of a limit at zero.
-    pub fn register_limiter(&self, limiter: &str) {
-        let key = [KeyValue::new(word::LIMITER_NAME, limiter.to_owned())];
-        self.inner.limiter_rejections.add(0, &key);
-        self.inner.limiter_passes.add(0, &key);
-    }
-
-    /// Counts a request that a limit let pass.
-    pub fn limiter_passed(&self, limiter: &Arc<str>) {
-        self.inner.limiter_passes.add(1, &[KeyValue::new(word::LIMITER_NAME, Arc::clone(limiter))]);
-    }
-
-    /// Counts a refusal by a limit, and makes it an event of the current span; `key` is what the limit counts by.
-    pub fn limiter_rejected(&self, limiter: &Arc<str>, key: &str) {
-        let name = KeyValue::new(word::LIMITER_NAME, Arc::clone(limiter));
-        self.inner.limiter_rejections.add(1, std::slice::from_ref(&name));
-        super::span::event(word::LIMITER_REJECT, || vec![name, KeyValue::new(word::LIMITER_KEY, key.to_owned())]);
-    }
-
     /// Creates the counters of an RPC method at zero: OK, and what a failing dependency answers.
     pub fn register_rpc(&self, side: Side, method: &RpcMethod) {
         for code in [tonic::Code::Ok, tonic::Code::DeadlineExceeded, tonic::Code::Unavailable] {

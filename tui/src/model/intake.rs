@@ -180,7 +180,7 @@ pub fn breakers(mut reply: wire::BreakersReply) -> Vec<wire::Breaker> {
 /// Shedders and limits.
 pub fn refusals(mut reply: wire::RefusalsReply) -> wire::RefusalsReply {
     for shedder in &mut reply.shedders {
-        [&mut shedder.service, &mut shedder.instance].into_iter().for_each(tidy);
+        [&mut shedder.service, &mut shedder.instance, &mut shedder.place].into_iter().for_each(tidy);
         let gauges = [&mut shedder.cpu, &mut shedder.cpu_threshold, &mut shedder.flying, &mut shedder.avg_flying];
         gauges.into_iter().chain([&mut shedder.limit]).for_each(|gauge| *gauge = finite(*gauge));
     }

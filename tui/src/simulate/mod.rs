@@ -465,6 +465,7 @@ impl Shop {
             drops: sum(|tally| tally.refused.0),
             drops_total: all(|tally| tally.refused.0),
             series: minute.iter().map(|tally| tally.refused.0).collect(),
+            place: "http".to_owned(),
         };
         let rpc = ["user-rpc", "order-rpc", "pay-rpc"].into_iter().flat_map(|service| {
             (1..=3_u32).map(move |number| wire::Shedder {

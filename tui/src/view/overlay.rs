@@ -133,7 +133,9 @@ fn equivalent(model: &Model, pen: &mut Pen<'_>) {
     let commands: Vec<String> = match (&model.trace, model.screen) {
         (Some(open), _) => vec![format!("mallctl trace show {}", fmt::hex(&open.id))],
         (None, Screen::Traces) => vec![format!("mallctl trace list '{}'", model.traces.query.replace('\'', "'\\''"))],
-        (None, Screen::Resilience) => vec!["mallctl breaker".to_owned(), "mallctl p2c".to_owned()],
+        (None, Screen::Resilience) => {
+            vec!["mallctl breaker".to_owned(), "mallctl p2c".to_owned(), "mallctl shed".to_owned()]
+        }
         (None, Screen::Load) => vec!["mallctl report latest".to_owned()],
         (None, Screen::Alerts) => vec!["mallctl alerts list".to_owned()],
         (None, Screen::Overview | Screen::Services) if model.launch == Launch::Collect => {

@@ -55,7 +55,10 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
 
 fn row(shedder: &Shedder, ends: &[u16; 6], pen: &mut Pen<'_>, y: u16) {
     let hue = pen.theme.service(&shedder.service);
-    pen.column(2, y, NAME - 2, &shedder.instance, hue);
+    // A process that answers HTTP has a second shedder, for the routes that it refuses last.
+    let name =
+        if shedder.place == "http-priority" { format!("{} hi", shedder.instance) } else { shedder.instance.clone() };
+    pen.column(2, y, NAME - 2, &name, hue);
     let is_dropping = shedder.drops > 0;
     let is_hot = load(shedder) >= 1.0;
     let heat = if is_hot || is_dropping { Role::Warn } else { Role::Text };
