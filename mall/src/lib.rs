@@ -7,6 +7,7 @@
 //! The crate owns the shop's behaviour. It refuses to supervise (that is the binary's stack) and to keep telemetry
 //! (that is the collector).
 
+pub mod cache;
 pub mod config;
 pub mod context;
 pub mod deadline;

@@ -115,6 +115,8 @@ vocabulary! {
     CACHE_OUTCOME = "cache.outcome", Attribute, "`hit` or `miss`, on cache.requests.";
     CACHE_REQUESTS = "cache.requests", Metric, "Counter: look-ups by cache.name and cache.outcome; zero from the start.";
     CACHE_DB_FAILS = "cache.db_fails", Metric, "Counter: look-ups whose query failed, by cache.name; zero from the start.";
+    CACHE_DELETES_PUT_OFF = "cache.deletes_put_off", Metric, "Counter: deletions that failed and will be tried again, by cache.name; zero from the start.";
+    CACHE_DELETES_LOST = "cache.deletes_lost", Metric, "Counter: deletions that were given up: a key may hold an old row until it expires; zero from the start.";
     STORE_RETRY = "store.retry", SpanEvent, "A database transaction is run a second time.";
     STORE_RETRY_CAUSE = "cause", Attribute, "`deadlock`, `lock_timeout` or `unique` (another transaction wrote the same key first).";
     STORE_RETRIES = "store.retries", Metric, "Counter: database transactions run a second time, by db.query.summary and cause.";

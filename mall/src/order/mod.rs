@@ -5,6 +5,7 @@
 //! events, each applied at most once.
 
 mod bounds;
+mod cached;
 mod consumer;
 mod placing;
 mod repository;
@@ -12,6 +13,7 @@ mod service;
 mod settling;
 
 pub use self::bounds::{MAX_ITEMS, MAX_KEY, MAX_QUANTITY, check_items};
+pub use self::cached::CachedOrders;
 pub use self::consumer::Consumer;
 pub use self::repository::{
     Event, EventKind, Line, OrderRepository, OrderRow, PlaceError, Placed, Placement, ProductRow, SqlOrders,
@@ -21,6 +23,7 @@ pub use self::service::OrderService;
 use mall_api::shop::order_server::OrderServer;
 use tonic::service::Routes;
 
+use crate::cache::Cache;
 use crate::context::ServiceContext;
 use crate::events::{self, ConsumerMeters};
 use crate::store::{Database, StoreError};
@@ -32,6 +35,7 @@ pub async fn routes(context: &ServiceContext) -> Result<Routes, StoreError> {
     let stream = events::open(context.config(), &db).await?;
     let orders = SqlOrders::new(db);
     orders.warm().await?;
+    let orders = CachedOrders::new(orders, Cache::on_redis(context, "product"));
     let meters = ConsumerMeters::new(context.meters());
     if let Some((line, streams)) = stream {
         let consumer = Consumer::new(orders.clone(), line, streams, context.config().instance(), meters.clone());

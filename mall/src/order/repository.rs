@@ -2,10 +2,12 @@
 
 use std::future::Future;
 
+use serde::{Deserialize, Serialize};
+
 use crate::store::{Database, FromStore, Row, Statement, StoreError, statement};
 
 /// A product as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductRow {
     /// Primary key.
     pub id: i64,

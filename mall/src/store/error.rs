@@ -2,6 +2,7 @@
 
 use sqlx::mysql::MySqlDatabaseError;
 
+use crate::cache::CacheError;
 use crate::error::{AppError, ErrorCode};
 
 /// A statement or a connection that failed.
@@ -43,6 +44,9 @@ pub enum StoreError {
     /// The seed's password could not be hashed.
     #[error("cannot hash the seed's password: {0}")]
     Hash(String),
+    /// The cache in front of the database.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// Anything else.
     #[error("database error: {0}")]
     Sql(sqlx::Error),
@@ -108,10 +112,20 @@ fn of_mysql(answer: &MySqlDatabaseError) -> Option<StoreError> {
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for AppError {
+    fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unreachable(_) => Self::new(ErrorCode::Downstream, "the database does not answer: retry later"),
             StoreError::Busy(_) | StoreError::Deadlock(_) | StoreError::LockTimeout(_) => {
                 Self::new(ErrorCode::Downstream, "the database is busy: retry later")
+            }
+            StoreError::Cache(CacheError::Query(shared)) => Self::from(&**shared),
+            StoreError::Cache(CacheError::Node(_)) => {
+                Self::new(ErrorCode::Downstream, "the cache does not answer: retry later")
             }
             other => {
                 tracing::error!(error = %other, "statement failed");

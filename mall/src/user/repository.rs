@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use serde::{Deserialize, Serialize};
+
 use crate::store::{Database, Row, Statement, StoreError, statement, unix_ms};
 
 /// A user as stored.
@@ -19,6 +21,25 @@ pub struct UserRow {
     pub vip: bool,
 }
 
+/// Who a user is: what may be told, and kept in a cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Primary key.
+    pub id: i64,
+    /// Display name.
+    pub name: String,
+    /// Unique.
+    pub mobile: String,
+    /// A favoured user.
+    pub vip: bool,
+}
+
+impl From<UserRow> for Profile {
+    fn from(row: UserRow) -> Self {
+        Self { id: row.id, name: row.name, mobile: row.mobile, vip: row.vip }
+    }
+}
+
 /// A user to store.
 #[derive(Debug, Clone)]
 pub struct NewUser {
@@ -34,6 +55,10 @@ pub struct NewUser {
 pub trait UserRepository: Send + Sync + 'static {
     /// The user with this id.
     fn find(&self, id: i64) -> impl Future<Output = Result<Option<UserRow>, StoreError>> + Send;
+    /// Who the user with this id is.
+    fn profile(&self, id: i64) -> impl Future<Output = Result<Option<Profile>, StoreError>> + Send {
+        async move { Ok(self.find(id).await?.map(Profile::from)) }
+    }
     /// The user with this mobile number.
     fn find_by_mobile(&self, mobile: &str) -> impl Future<Output = Result<Option<UserRow>, StoreError>> + Send;
     /// Stores a user and answers its id; [`StoreError::Unique`] when the mobile number is taken.

@@ -4,7 +4,7 @@ use mall_api::shop::user_server::User;
 use mall_api::shop::{GetUserRequest, LoginRequest, RegisterRequest, UserInfo};
 use tonic::{Request, Response, Status};
 
-use super::{NewUser, Passwords, UserRepository, UserRow};
+use super::{NewUser, Passwords, Profile, UserRepository};
 use crate::error::{AppError, AppResult, ErrorCode};
 use crate::store::StoreError;
 
@@ -47,13 +47,13 @@ impl<R: UserRepository> UserService<R> {
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let right = self.passwords.matches(request.password, hash).await?;
         match user {
-            Some(user) if right => Ok(user.into()),
+            Some(user) if right => Ok(Profile::from(user).into()),
             _ => Err(AppError::unauthenticated("mobile number or password is wrong")),
         }
     }
 
     async fn find(&self, id: i64) -> AppResult<UserInfo> {
-        let user = self.users.find(id).await?;
+        let user = self.users.profile(id).await?;
         user.map(Into::into).ok_or_else(|| AppError::new(ErrorCode::UserNotFound, format!("there is no user {id}")))
     }
 }
@@ -73,9 +73,10 @@ fn validate(request: &RegisterRequest) -> AppResult<()> {
     Ok(())
 }
 
-impl From<UserRow> for UserInfo {
-    fn from(row: UserRow) -> Self {
-        Self { id: row.id, name: row.name, mobile: row.mobile, vip: row.vip }
+impl From<Profile> for UserInfo {
+    fn from(profile: Profile) -> Self {
+        let Profile { id, name, mobile, vip } = profile;
+        Self { id, name, mobile, vip }
     }
 }
 

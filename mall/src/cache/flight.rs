@@ -1,0 +1,110 @@
+//! One look-up per key at a time.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// Look-ups under way. The first who asks for a key does the work; the others wait for its outcome. When the first one is
+/// cancelled or panics, one of the others does the work: nobody waits for somebody who is gone.
+pub(super) struct Flights<T> {
+    under_way: Mutex<HashMap<Box<str>, watch::Receiver<Option<T>>>>,
+}
+
+enum Seat<'a, T> {
+    First(Flight<'a, T>),
+    Other(watch::Receiver<Option<T>>),
+}
+
+/// The work of the first one. Dropped without an outcome, it closes the channel on which the others wait.
+struct Flight<'a, T> {
+    flights: &'a Flights<T>,
+    key: &'a str,
+    outcome: watch::Sender<Option<T>>,
+}
+
+impl<T: Clone> Flights<T> {
+    pub(super) fn new() -> Self {
+        Self { under_way: Mutex::default() }
+    }
+
+    /// The outcome of `work` or of somebody else's, and whether it is that of `work`.
+    pub(super) async fn run(&self, key: &str, work: impl Future<Output = T>) -> (T, bool) {
+        loop {
+            match self.board(key) {
+                Seat::First(flight) => {
+                    let outcome = work.await;
+                    flight.land(outcome.clone());
+                    return (outcome, true);
+                }
+                Seat::Other(mut outcome) => {
+                    let landed = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+                    if let Some(outcome) = landed {
+                        return (outcome, false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn board<'a>(&'a self, key: &'a str) -> Seat<'a, T> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outcome) = under_way.get(key) {
+            return Seat::Other(outcome.clone());
+        }
+        let (outcome, receiver) = watch::channel(None);
+        under_way.insert(key.into(), receiver);
+        Seat::First(Flight { flights: self, key, outcome })
+    }
+}
+
+impl<T> Flight<'_, T> {
+    fn land(self, outcome: T) {
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl<T> Drop for Flight<'_, T> {
+    fn drop(&mut self) {
+        // Before the channel closes, so that who waits finds the seat of the first one free.
+        self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use std::panic::AssertUnwindSafe;
+    use std::pin::pin;
+
+    #[tokio::test]
+    async fn one_works_and_all_share() {
+        let flights = Flights::new();
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let mut first = pin!(flights.run("key", async { receive.await.expect("is sent") }));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut other = pin!(flights.run("key", async { unreachable!("the first one works") }));
+        assert!(other.as_mut().now_or_never().is_none());
+        assert_eq!(flights.run("another", async { 1 }).await, (1, true), "another key is not held up");
+        send.send(7).expect("is awaited");
+        assert_eq!((first.await, other.await), ((7, true), (7, false)));
+        assert!(flights.under_way.lock().expect("not poisoned").is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_takes_over_from_one_who_is_gone() {
+        let flights = Flights::new();
+        let mut other = Box::pin(flights.run("key", async { 2 }));
+        {
+            let mut cancelled = pin!(flights.run("key", std::future::pending()));
+            assert!(cancelled.as_mut().now_or_never().is_none());
+            assert!(other.as_mut().now_or_never().is_none(), "it waits for the first one");
+        }
+        assert_eq!(other.await, (2, true));
+
+        let panicking = flights.run("key", async { panic!("on purpose") });
+        assert!(AssertUnwindSafe(panicking).catch_unwind().await.is_err());
+        assert_eq!(flights.run("key", async { 3 }).await, (3, true));
+    }
+}
