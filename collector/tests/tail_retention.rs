@@ -4,7 +4,7 @@ mod spans;
 
 use std::sync::Arc;
 
-use collector::model::{Attribute, Kind, Span, Value};
+use collector::model::{Attribute, Kind, Link, Span, Value};
 use collector::store::{Absence, Inserted, Keep, PATIENCE_NS, Reason, SLOW_NS, TraceLimits, TraceStore};
 use proptest::prelude::*;
 use spans::{SECOND, child, failed, root, trace, with_event};
@@ -131,6 +131,22 @@ fn what_figures_refer_to_stays() {
     assert_eq!(reasons, [Some(Reason::Cited), Some(Reason::Cited), None]);
     store.cite(trace(3));
     assert!(!store.holds(trace(3)), "too late");
+}
+
+#[test]
+fn a_consumer_whose_trace_begins_with_a_link_is_whole() {
+    let store = store(0.0);
+    let link = Link { trace_id: trace(99), span_id: spans::id(7), attributes: Vec::new() };
+    let consumer = Span { kind: Kind::Consumer, links: vec![link], ..root(1, SECOND) };
+    let call = with(child(1, 2, 1, SECOND), "db.system.name", Value::Text(Arc::from("mariadb")));
+    store.insert(Arc::new(consumer), SECOND);
+    store.insert(Arc::new(call), SECOND);
+    let quiet = store.take_quiet(2 * SECOND);
+    assert!(quiet[0].summary.complete && !quiet[0].summary.has_orphans);
+    assert_eq!((store.stats().orphan_traces, store.stats().sampled_out_traces), (0, 1), "decided at once");
+    let forest = collector::analysis::forest(&quiet[0].spans);
+    assert!(forest.warnings.is_empty(), "{:?}", forest.warnings);
+    assert!(forest.rows.iter().all(|row| !row.orphan));
 }
 
 proptest! {

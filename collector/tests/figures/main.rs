@@ -3,7 +3,9 @@
 mod alerts;
 mod balance;
 mod breakers;
+mod coverage;
 mod graph;
+mod protection;
 mod red;
 mod refusals;
 mod retention;

@@ -16,7 +16,7 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +78,8 @@ impl Telemetry {
     pub fn start(config: &ServiceConfig, listen: &str) -> Result<Self, TelemetryError> {
         let resource = resource(config, listen);
         let counts = Arc::new(SpanCounts::default());
-        let mut tracer = SdkTracerProvider::builder().with_resource(resource.clone());
+        let sampler = sampler(config.telemetry.sampler);
+        let mut tracer = SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler);
         let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource);
         if !config.telemetry.endpoint.is_empty() && !config.telemetry.disabled {
@@ -240,8 +241,20 @@ fn retries() -> RetryPolicy {
         .with_max_delay(Duration::from_millis(800))
 }
 
+/// Who calls decides; a trace that begins here is sampled at the ratio, by its id, so that every process with the same
+/// ratio would decide the same.
+fn sampler(ratio: f64) -> Sampler {
+    let root = if ratio < 1.0 { Sampler::TraceIdRatioBased(ratio) } else { Sampler::AlwaysOn };
+    Sampler::ParentBased(Box::new(root))
+}
+
 fn resource(config: &ServiceConfig, listen: &str) -> Resource {
-    Resource::builder()
+    let ratio = config.telemetry.sampler;
+    let builder = Resource::builder();
+    // Whoever reads the spans must know that some are missing on purpose.
+    let builder =
+        if ratio < 1.0 { builder.with_attribute(KeyValue::new(word::MALL_SAMPLER_RATIO, ratio)) } else { builder };
+    builder
         .with_service_name(config.service_name().to_owned())
         .with_attributes([
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),

@@ -20,12 +20,12 @@ pub async fn run(client: &Client, id: &str, json: bool) -> Outcome {
     let trace_id = resolve(client, id).await?;
     let request = GetTraceRequest { trace_id: trace_id.clone(), at_ns: 0 };
     let trace = client.console().get_trace(request).await.map_err(|s| failure(&s))?.into_inner();
-    if !json {
-        output::line(&text(&trace));
-        return Ok(Exit::Ok);
-    }
     let request = GetSpansRequest { trace_id, span_id: Vec::new() };
     let spans = client.console().get_spans(request).await.map_err(|s| failure(&s))?.into_inner().spans;
+    if !json {
+        output::line(&text(&trace, &spans));
+        return Ok(Exit::Ok);
+    }
     output::json(&document(&trace, &spans))?;
     Ok(Exit::Ok)
 }
@@ -62,8 +62,8 @@ fn word(trace: &Trace, index: Option<&u32>) -> String {
     index.and_then(|index| trace.strings.get(*index as usize)).cloned().unwrap_or_default()
 }
 
-/// The waterfall: what ran where and when, the critical path in full blocks.
-fn text(trace: &Trace) -> String {
+/// The waterfall: what ran where and when, the critical path in full blocks, and which spans of other traces led to one.
+fn text(trace: &Trace, details: &[SpanDetail]) -> String {
     let id = hex(&trace.trace_id);
     let services: std::collections::BTreeSet<_> = trace.service.iter().collect();
     let mut lines = vec![format!(
@@ -99,6 +99,11 @@ fn text(trace: &Trace) -> String {
         let note = word(trace, trace.note.get(row));
         if !note.is_empty() {
             lines.push(format!("{:<14} {}  {note}", "", " ".repeat(depth)));
+        }
+        let span_id = trace.span_id.get(row).copied().unwrap_or(0);
+        for link in details.iter().filter(|detail| detail.span_id == span_id).flat_map(|detail| &detail.links) {
+            let linked = format!("linked to trace {} span {:016x}", hex(&link.trace_id), link.span_id);
+            lines.push(format!("{:<14} {}  {linked}", "", " ".repeat(depth)));
         }
     }
     lines.extend(trace.warnings.iter().map(|warning| format!("! {warning}")));
@@ -169,6 +174,7 @@ fn span(trace: &Trace, row: usize, span_id: u64, service: &str, detail: Option<&
         "attributes": detail.map(|detail| attributes(&detail.attributes)).unwrap_or_default(),
         "resource": detail.map(|detail| attributes(&detail.resource)).unwrap_or_default(),
         "events": detail.map(events).unwrap_or_default(),
+        "links": detail.map(links).unwrap_or_default(),
         "self_ns": trace.self_ns.get(row).copied().unwrap_or(0),
         "on_critical_path_ns": trace.on_path_ns.get(row).copied().unwrap_or(0),
     })
@@ -177,6 +183,17 @@ fn span(trace: &Trace, row: usize, span_id: u64, service: &str, detail: Option<&
 fn events(detail: &SpanDetail) -> Vec<Value> {
     let event = |event: &collector_api::console::SpanEvent| json!({ "name": event.name, "t_ns": event.unix_ns, "attributes": attributes(&event.attributes) });
     detail.events.iter().map(event).collect()
+}
+
+fn links(detail: &SpanDetail) -> Vec<Value> {
+    let link = |link: &collector_api::console::SpanLink| {
+        json!({
+            "trace_id": hex(&link.trace_id),
+            "span_id": format!("{:016x}", link.span_id),
+            "attributes": attributes(&link.attributes),
+        })
+    };
+    detail.links.iter().map(link).collect()
 }
 
 fn attributes(attributes: &[Attribute]) -> Map<String, Value> {
@@ -194,4 +211,38 @@ fn attributes(attributes: &[Attribute]) -> Map<String, Value> {
             (attribute.key.clone(), value)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use collector_api::console::SpanLink;
+
+    use super::*;
+
+    #[test]
+    fn a_span_that_another_trace_led_to_says_so() {
+        let link = SpanLink { trace_id: vec![0xab; 16], span_id: 0x12, attributes: Vec::new() };
+        let detail = SpanDetail { span_id: 7, service: "order-rpc".into(), links: vec![link], ..SpanDetail::default() };
+        let trace = Trace {
+            trace_id: vec![1; 16],
+            duration_ns: 5_000_000,
+            complete: true,
+            strings: vec![String::new(), "order-rpc".into(), "payments process".into()],
+            span_id: vec![7],
+            parent_id: vec![0],
+            depth: vec![0],
+            start_ns: vec![0],
+            span_duration_ns: vec![5_000_000],
+            service: vec![1],
+            instance: vec![1],
+            operation: vec![2],
+            note: vec![0],
+            ..Trace::default()
+        };
+        let shown = text(&trace, std::slice::from_ref(&detail));
+        let linked = format!("linked to trace {} span 0000000000000012", "ab".repeat(16));
+        assert!(shown.contains(&linked) && !shown.contains("incomplete"), "{shown}");
+        let document = document(&trace, &[detail]);
+        assert_eq!(document["spans"][0]["links"][0]["trace_id"], "ab".repeat(16));
+    }
 }

@@ -24,11 +24,10 @@ pub fn columns<const N: usize>(width: u16, name: u16, columns: &[Column; N]) -> 
     let mut by_rank: Vec<usize> = (0..N).collect();
     by_rank.sort_by_key(|at| columns[*at].rank);
     for at in by_rank {
-        if columns[at].width > free {
-            break;
+        if columns[at].width <= free {
+            free -= columns[at].width;
+            fits[at] = true;
         }
-        free -= columns[at].width;
-        fits[at] = true;
     }
     let mut end = name + free;
     std::array::from_fn(|at| {
@@ -70,6 +69,7 @@ mod tests {
         assert_eq!(columns(60, 10, &THREE), [40, 49, 59]);
         assert_eq!(columns(38, 10, &THREE), [18, 27, 37]);
         assert_eq!(columns(37, 10, &THREE), [0, 26, 36]);
+        assert_eq!(columns(28, 10, &THREE), [18, 27, 0], "what is narrow finds room that the next in rank does not");
         assert_eq!(columns(25, 10, &THREE), [0, 24, 0]);
         assert_eq!(columns(12, 10, &THREE), [0, 0, 0]);
     }

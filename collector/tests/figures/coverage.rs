@@ -1,0 +1,119 @@
+//! Services whose spans show only a part of their requests.
+
+use std::sync::Arc;
+
+use collector::model::{Attribute, Kind, MetricKind, MetricPoint, MetricValue, Resource};
+use collector_api::console::Coverage;
+use collector_api::sketch::Sketch;
+
+use crate::stage::{MS, S, Stage, T0, attribute, counter, process, span};
+
+/// Requests of `legacy/1` so far by metrics: `fast` ones of up to 100 ms, the others up to a second.
+fn requests(name: &str, attributes: Vec<Attribute>, at: u64, fast: u64, slow: u64, unit: f64) -> MetricPoint {
+    MetricPoint {
+        name: name.into(),
+        unit: "".into(),
+        kind: MetricKind::Histogram,
+        attributes,
+        resource: process("legacy/1"),
+        start_ns: T0,
+        time_ns: T0 + at,
+        value: MetricValue::Histogram {
+            count: fast + slow,
+            sum: 0.0,
+            bounds: Arc::from([0.1 * unit, unit]),
+            counts: vec![fast, slow, 0],
+        },
+    }
+}
+
+fn status(code: i64) -> Vec<Attribute> {
+    vec![attribute("http.response.status_code", code)]
+}
+
+fn span_count(stage: &Stage, count: u64) {
+    stage.send(
+        (0..count)
+            .map(|number| span("legacy/1", "GET /", Kind::Server, 1_000 + number, number + 1, 0, S / 2..S / 2 + MS)),
+    );
+}
+
+fn red(stage: &Stage) -> (u64, u64, Sketch, bool) {
+    let delta = stage.hub.delta(0, 0);
+    let cells = delta.seconds.into_iter().flat_map(|second| second.services);
+    cells.filter(|cell| cell.service == "legacy").fold((0, 0, Sketch::new(), false), |mut sum, cell| {
+        sum.0 += cell.requests;
+        sum.1 += cell.errors;
+        sum.2.merge(&cell.latency.as_ref().map(Sketch::from).unwrap_or_default());
+        (sum.0, sum.1, sum.2, sum.3 | cell.from_metrics)
+    })
+}
+
+#[test]
+fn a_service_that_says_its_ratio_is_counted_by_its_metrics() {
+    let stage = Stage::new(1 << 20);
+    let resource = Arc::new(Resource {
+        attributes: vec![attribute("mall.sampler.ratio", 0.1)],
+        ..Resource::clone(&process("legacy/1"))
+    });
+    let declared = |point: MetricPoint| MetricPoint { resource: resource.clone(), ..point };
+    stage.send_points([
+        declared(requests("http.server.request.duration", status(200), S, 80, 10, 1.0)),
+        declared(requests("http.server.request.duration", status(503), S, 10, 0, 1.0)),
+        // The same requests once more, under go-zero's names.
+        declared(requests("http_server_requests_duration_ms", Vec::new(), S, 90, 10, 1_000.0)),
+        declared(counter("legacy/1", "http_server_requests_code_total", vec![attribute("code", "503")], S, 10.0)),
+    ]);
+    span_count(&stage, 10);
+    stage.at(2 * S);
+    let (count, errors, latency, from_metrics) = red(&stage);
+    assert_eq!((count, errors, from_metrics), (110, 10, true), "10 spans of the second before, 100 by metrics");
+    assert_eq!(latency.max_us(), 550_000, "the middle of the bucket");
+    let coverage = stage.hub.coverage();
+    let expected = Coverage {
+        service: "legacy".into(),
+        ratio: 0.1,
+        declared: true,
+        by_spans: 10,
+        by_metrics: 100,
+        from_metrics: true,
+    };
+    assert_eq!(coverage, [expected]);
+}
+
+#[test]
+fn a_service_whose_metrics_count_far_more_than_its_spans_is_found_out() {
+    let stage = Stage::new(1 << 20);
+    span_count(&stage, 40);
+    // go-zero's histogram of RPCs does not say the outcome; its counter of codes does.
+    let code = |code: &str, value: f64| {
+        counter("legacy/1", "rpc_server_requests_code_total", vec![attribute("code", code)], S, value)
+    };
+    stage.send_points([requests("rpc_server_requests_duration_ms", Vec::new(), S, 190, 10, 1_000.0)]);
+    stage.send_points([code("0", 170.0), code("14", 20.0), code("5", 10.0)]);
+    stage.at(2 * S);
+    let [coverage] = stage.hub.coverage().try_into().expect("one service");
+    assert_eq!((coverage.service.as_str(), coverage.declared, coverage.from_metrics), ("legacy", false, true));
+    assert_eq!((coverage.by_spans, coverage.by_metrics, coverage.ratio), (40, 200, 0.2));
+    let (_, errors, _, from_metrics) = red(&stage);
+    assert_eq!((errors, from_metrics), (20, true), "UNAVAILABLE is the server's fault, NOT_FOUND is not");
+}
+
+#[test]
+fn a_service_that_samples_everything_is_counted_by_its_spans() {
+    let stage = Stage::new(1 << 20);
+    span_count(&stage, 190);
+    stage.send_points([requests("http.server.request.duration", status(200), S, 190, 10, 1.0)]);
+    stage.at(2 * S);
+    assert!(stage.hub.coverage().is_empty(), "a few spans on their way are no sampling");
+    let (count, _, _, from_metrics) = red(&stage);
+    assert_eq!((count, from_metrics), (190, false));
+}
+
+#[test]
+fn few_requests_prove_nothing() {
+    let stage = Stage::new(1 << 20);
+    stage.send_points([requests("http.server.request.duration", status(200), S, 99, 0, 1.0)]);
+    stage.at(2 * S);
+    assert!(stage.hub.coverage().is_empty());
+}
