@@ -292,7 +292,7 @@ impl MysqlUrl {
         let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
         let address = if host.contains(':') { address(host)? } else { address(&format!("{host}:3306"))? };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         prefix.chars().all(allowed).then(|| Self { address, prefix: prefix.to_owned() })
     }
 }

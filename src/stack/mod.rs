@@ -26,6 +26,7 @@ pub mod ports;
 pub mod presence;
 pub mod probe;
 pub mod process;
+pub mod purge;
 pub mod registry;
 pub mod replica;
 pub mod rules;

@@ -12,6 +12,7 @@ use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, SCHEMA};
 use crate::stack::client::Client;
+use crate::stack::purge::purge_servers;
 use crate::stack::state::StateFolder;
 
 /// How long a stop in order may take: three groups of processes, each at most 5.5 s, and the collector.
@@ -27,6 +28,7 @@ pub async fn run(args: cli::Down, json: bool) -> Outcome {
     for folder in folders {
         let was_running = stop(&folder).await?;
         if args.purge {
+            purge_servers(&folder).await?;
             folder.purge()?;
         }
         let stack = folder.stack().to_owned();
