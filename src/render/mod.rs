@@ -36,6 +36,8 @@ impl File {
 mod tests {
     use std::path::Path;
 
+    use mall::config::ServiceConfig;
+
     use super::*;
 
     fn everything() -> Vec<File> {
@@ -71,6 +73,37 @@ mod tests {
                     assert!(rendered.contains(&path), "{} is rendered no more: remove it", path.display());
                 }
             }
+        }
+    }
+
+    /// Variables as a container has them.
+    fn lookup(name: &str) -> Option<String> {
+        let known = ["HOSTNAME", "POD_NAME", "MALL_ACCESS_SECRET", "MALL_MYSQL_PASSWORD", "MALL_REDIS_PASSWORD"];
+        known.contains(&name).then(|| format!("value-of-{name}"))
+    }
+
+    #[test]
+    fn services_understand_their_rendered_configurations() {
+        let folders = ["deploy/compose/etcd", "deploy/compose/consul", "deploy/k8s/base/config"];
+        let files: Vec<File> =
+            everything().into_iter().filter(|file| folders.iter().any(|folder| file.path.starts_with(folder))).collect();
+        assert_eq!(files.len(), folders.len() * 7);
+        for File { path, text } in files {
+            let reading = ServiceConfig::interpret(&text, &path, &lookup).unwrap_or_else(|error| panic!("{error}"));
+            assert!(reading.notes.is_empty(), "{}: says in vain: {:?}", path.display(), reading.notes);
+            let config = reading.config;
+            assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(config.name.as_str()));
+            assert!(!config.source().contains('$') && !config.instance().contains('$'), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn what_is_rendered_reads_back_as_it_was() {
+        let place = Place::compose();
+        for (role, _) in place.roles() {
+            let same = |name: &str| Some(format!("${{{name}}}"));
+            let read = ServiceConfig::interpret(&yaml::yaml(&place.configure(role)), Path::new("compose.yaml"), &same);
+            assert_eq!(read.expect("valid").config, place.configure(role), "{role}");
         }
     }
 
