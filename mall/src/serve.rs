@@ -78,20 +78,16 @@ pub enum ServeError {
 
 /// Runs `role` until `stop` resolves. Needs a tokio runtime of its own, which may be a current-thread one.
 pub async fn serve(role: Role, config: ServiceConfig, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    // On the heap: the life of a service is a future of tens of kilobytes, which callers would hold by value.
     match role {
-        Role::UserRpc => run(role, config, rpc(async |context| user::routes(context).await), stop).await,
-        Role::OrderRpc => run(role, config, rpc(async |context| order::routes(context).await), stop).await,
-        Role::PayRpc => run(role, config, rpc(async |context| pay::routes(context).await), stop).await,
+        Role::UserRpc => Box::pin(run(role, config, rpc(async |context| user::routes(context).await), stop)).await,
+        Role::OrderRpc => Box::pin(run(role, config, rpc(async |context| order::routes(context).await), stop)).await,
+        Role::PayRpc => Box::pin(run(role, config, rpc(async |context| pay::routes(context).await), stop)).await,
         Role::Gateway | Role::UserApi | Role::OrderApi | Role::PayApi => {
-            run(
-                role,
-                config,
-                async |context: &ServiceContext| {
-                    Ok(Application::Http(gateway::router_of(context, gateway::Group::of(role))?))
-                },
-                stop,
-            )
-            .await
+            let build = async |context: &ServiceContext| {
+                Ok(Application::Http(gateway::router_of(context, gateway::Group::of(role))?))
+            };
+            Box::pin(run(role, config, build, stop)).await
         }
         Role::Migrate => Ok(store::migrate_and_seed(&config).await.map(|_| ())?),
     }

@@ -24,6 +24,9 @@ use streams::{Raw, Scene, meanwhile, until};
 use support::{attribute, record_spans};
 use tokio_util::sync::CancellationToken;
 
+/// Names and values of a stream's entry.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 fn main() {
     servers::run(vec![
         test("every_event_is_applied_once_by_several_consumers", &[Server::Redis], several_consumers),
@@ -111,8 +114,7 @@ async fn an_unreadable_message() {
     scene.publish();
     scene.drained().await;
     until(async || redis.length(&scene.streams.dead).await == 3).await;
-    let dead: Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)> =
-        redis.ask(redis::cmd("XRANGE").arg(&scene.streams.dead).arg("-").arg("+")).await;
+    let dead: Vec<(String, Fields)> = redis.ask(redis::cmd("XRANGE").arg(&scene.streams.dead).arg("-").arg("+")).await;
     let reasons: HashSet<_> = dead
         .iter()
         .flat_map(|(_, fields)| fields)
@@ -222,7 +224,7 @@ async fn services() {
         let mut config = ServiceConfig::new(role.name());
         config.data_source = source.to_owned().into();
         config.redis = Some(scene.server.clone());
-        config.mall.namespace = scene.namespace.clone();
+        config.mall.namespace.clone_from(&scene.namespace);
         ServiceContext::new(config, Meters::disabled(), Arc::new(Static::new()))
     };
     let order_rpc = context(Role::OrderRpc, &scene.data.sources.order);

@@ -130,8 +130,9 @@ async fn whoever_refuses_a_client_that_is_still_sending_is_read() {
         let mut stream = TcpStream::connect(&shop.address).await.expect("connects");
         let head = format!("POST {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: 4194304\r\n\r\n");
         stream.write_all(head.as_bytes()).await.expect("sends");
+        let blanks = vec![b' '; 64 << 10];
         for _ in 0..64 {
-            stream.write_all(&[b' '; 64 << 10]).await.unwrap_or_else(|error| panic!("{path} resets: {error}"));
+            stream.write_all(&blanks).await.unwrap_or_else(|error| panic!("{path} resets: {error}"));
             tokio::task::yield_now().await;
         }
         assert_eq!(status_line(&mut stream).await, format!("HTTP/1.1 {status}"), "{path}");

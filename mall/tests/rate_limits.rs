@@ -127,7 +127,7 @@ async fn count_allowed(limiter: &TokenLimiter, calls: usize) -> usize {
 
 fn limits(redis: &Redis, namespace: &str) -> Limits {
     let mut config = ServiceConfig::new("gateway");
-    config.mall.namespace = namespace.to_owned();
+    namespace.clone_into(&mut config.mall.namespace);
     let route = "POST /api/order/create".to_owned();
     config.mall.limits =
         vec![config::Limit { route, per: Per::User, quota: 3, period: 600, ..config::Limit::default() }];

@@ -97,7 +97,7 @@ async fn an_rpc_server_sheds_with_its_reason() {
 #[tokio::test]
 async fn a_process_told_not_to_shed_has_no_gate() {
     for configure in [(|config| config.cpu_threshold = 0) as fn(&mut mall::config::ServiceConfig), |config| {
-        config.mode = "dev".to_owned()
+        config.mode = "dev".to_owned();
     }] {
         let shop = Shop::start_with(Data::with_stock(1).await, &[Role::UserRpc], configure).await;
         assert!(shop.gateway.shedders().gate(Place::Http).is_none());

@@ -6,7 +6,7 @@ use mall::config::Role;
 
 use super::File;
 use super::place::{HTTP_PORT, Place, ROUTES, RPC_PORT, health_service};
-use super::template::fill;
+use super::template::{fill, lines};
 use super::yaml::yaml;
 
 const VERB: &str = "compose";
@@ -104,7 +104,7 @@ fn service(place: &Place, role: Role, replicas: u32) -> String {
 
 /// Lines of `depends_on` for services that must be healthy first.
 fn after(services: &[&str]) -> String {
-    services.iter().map(|service| format!("{service}: {{ condition: service_healthy }}\n")).collect()
+    lines(services.iter().map(|service| format!("{service}: {{ condition: service_healthy }}")))
 }
 
 fn nginx() -> String {
@@ -116,7 +116,6 @@ fn nginx() -> String {
             "upstream {role} {{ zone {role} 64k; server {role}:{HTTP_PORT} resolve; keepalive 64; }}"
         );
     }
-    let locations: String =
-        ROUTES.iter().map(|(path, role)| format!("location {path} {{ proxy_pass http://{role}; }}\n")).collect();
+    let locations = lines(ROUTES.iter().map(|(path, role)| format!("location {path} {{ proxy_pass http://{role}; }}")));
     fill(NGINX, &[("UPSTREAMS", &upstreams), ("LOCATIONS", &locations), ("HTTP_PORT", &HTTP_PORT.to_string())])
 }

@@ -6,7 +6,7 @@ use mall::config::Role;
 
 use super::File;
 use super::place::{DEV_PORT, HTTP_PORT, Place, ROUTES, RPC_PORT, health_service};
-use super::template::fill;
+use super::template::{fill, lines};
 use super::yaml::yaml;
 
 const VERB: &str = "k8s";
@@ -77,7 +77,7 @@ pub fn collector() -> Vec<File> {
 
 /// What belongs to the base; without roles it is the collector alone.
 fn kustomization(roles: &[Role]) -> String {
-    let mut resources: String = roles.iter().map(|role| format!("- {role}.yaml\n")).collect();
+    let mut resources = lines(roles.iter().map(|role| format!("- {role}.yaml")));
     let mut configs = String::new();
     if !roles.is_empty() {
         resources.push_str("- ingress.yaml\n");
@@ -146,9 +146,9 @@ fn callers(place: &Place, role: Role) -> String {
         return "# The ingress controller, wherever it runs.\n- namespaceSelector: {}\n".to_owned();
     }
     let callers = place.roles().into_iter().filter(|(caller, _)| place.calls(*caller).contains(&role));
-    callers
-        .map(|(caller, _)| format!("- podSelector: {{ matchLabels: {{ app.kubernetes.io/name: {caller} }} }}\n"))
-        .collect()
+    lines(
+        callers.map(|(caller, _)| format!("- podSelector: {{ matchLabels: {{ app.kubernetes.io/name: {caller} }} }}")),
+    )
 }
 
 /// Where the role may open connections to, beside the resolver and the collector.
@@ -169,7 +169,7 @@ fn called(place: &Place, role: Role) -> String {
 
 /// The rules as they are, one level deeper.
 fn prometheus_rule() -> String {
-    let rules: String = RULES.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let rules = lines(RULES.lines().filter(|line| !line.starts_with('#')));
     fill(PROMETHEUS_RULE, &[("RULES", &rules)])
 }
 

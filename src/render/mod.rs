@@ -85,8 +85,10 @@ mod tests {
     #[test]
     fn services_understand_their_rendered_configurations() {
         let folders = ["deploy/compose/etcd", "deploy/compose/consul", "deploy/k8s/base/config"];
-        let files: Vec<File> =
-            everything().into_iter().filter(|file| folders.iter().any(|folder| file.path.starts_with(folder))).collect();
+        let files: Vec<File> = everything()
+            .into_iter()
+            .filter(|file| folders.iter().any(|folder| file.path.starts_with(folder)))
+            .collect();
         assert_eq!(files.len(), folders.len() * 7);
         for File { path, text } in files {
             let reading = ServiceConfig::interpret(&text, &path, &lookup).unwrap_or_else(|error| panic!("{error}"));

@@ -81,10 +81,10 @@ impl Place {
             return config;
         }
         let mut config = self.topology.configure(role);
-        config.telemetry.endpoint = self.collector.to_owned();
+        self.collector.clone_into(&mut config.telemetry.endpoint);
         config.data_source = self.data_source(role).into();
         if role.is_http() {
-            config.host = "0.0.0.0".to_owned();
+            "0.0.0.0".clone_into(&mut config.host);
             config.port = HTTP_PORT;
             config.auth.access_secret = "${MALL_ACCESS_SECRET}".into();
         } else {

@@ -6,24 +6,29 @@ use std::fmt::Write as _;
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(template.len());
     for line in template.lines() {
-        match alone(line).and_then(|name| values.iter().find(|(known, _)| *known == name)) {
-            Some((_, value)) => {
-                let indent: String = line.chars().take_while(|c| *c == ' ').collect();
-                for line in value.lines() {
-                    let indent = if line.is_empty() { "" } else { &indent };
-                    // Writing into a String cannot fail.
-                    let _ = writeln!(text, "{indent}{line}");
-                }
+        let value = alone(line).and_then(|name| values.iter().find(|(known, _)| *known == name));
+        if let Some((_, value)) = value {
+            let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+            for line in value.lines() {
+                let indent = if line.is_empty() { "" } else { &indent };
+                // Writing into a String cannot fail.
+                let _ = writeln!(text, "{indent}{line}");
             }
-            None => {
-                let filled = values
-                    .iter()
-                    .fold(line.to_owned(), |line, (name, value)| line.replace(&format!("@{name}@"), value));
-                let _ = writeln!(text, "{filled}");
-            }
+        } else {
+            let filled =
+                values.iter().fold(line.to_owned(), |line, (name, value)| line.replace(&format!("@{name}@"), value));
+            let _ = writeln!(text, "{filled}");
         }
     }
     text
+}
+
+/// A line for each item.
+pub fn lines<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{line}");
+        text
+    })
 }
 
 /// The name of a placeholder that has its line for itself.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// Keys that may wait; one more is lost, and counted.
 const WAITING: usize = 10_000;
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// When a deletion is tried: the repetition of one that succeeded as the first attempt after one that failed, then on.
 const STEPS: [Duration; 5] =
     [SECOND, SECOND.saturating_mul(5), MINUTE, MINUTE.saturating_mul(5), MINUTE.saturating_mul(60)];

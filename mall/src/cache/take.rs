@@ -19,7 +19,7 @@ use crate::context::ServiceContext;
 use crate::store::StoreError;
 
 /// How often the statistics are logged.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Rows of one kind, beside their database. Cheap to clone.
 #[derive(Clone)]

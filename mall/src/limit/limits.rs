@@ -69,7 +69,7 @@ struct Limit {
 
 enum Limiter {
     Period(PeriodLimit),
-    Token(TokenLimiter),
+    Token(Box<TokenLimiter>),
 }
 
 #[derive(Clone)]
@@ -115,7 +115,8 @@ impl Limits {
                 }
                 (rate, redis) => {
                     let clock = Arc::clone(clock);
-                    Limiter::Token(TokenLimiter::new(rate, limit.burst, prefix, redis.cloned(), clock, evictions))
+                    let limiter = TokenLimiter::new(rate, limit.burst, prefix, redis.cloned(), clock, evictions);
+                    Limiter::Token(Box::new(limiter))
                 }
             };
             Ok(Limit::new(limit, limiter, attributes, counters.clone()))
@@ -230,14 +231,13 @@ fn validate(limit: &config::Limit) -> Result<(), LimitError> {
         _ if limit.route.is_empty() => {
             refused("Route is missing; write a method and a pattern such as `POST /api/order/create`, or `*`".into())
         }
-        ((1.., 1..), (0, 0)) => Ok(()),
         // Redis refuses an expiry of 0 s, which is floor(2 * burst / rate) here; go-zero then counts within each process
         // for ever and does not say so.
         ((0, 0), (rate @ 1.., burst @ 1..)) if burst.saturating_mul(2) < rate => {
             let least = rate.div_ceil(2);
             refused(format!("Burst {burst} is below half of Rate {rate}; write a Burst of at least {least}").into())
         }
-        ((0, 0), (1.., 1..)) => Ok(()),
+        ((1.., 1..), (0, 0)) | ((0, 0), (1.., 1..)) => Ok(()),
         _ => refused("write either Quota and Period, or Rate and Burst, each at least 1".into()),
     }
 }

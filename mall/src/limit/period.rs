@@ -24,7 +24,13 @@ pub struct PeriodLimit {
 
 enum Counts {
     Shared { redis: Redis, script: Script },
-    Local { clock: Arc<dyn Clock>, periods: Bounded<Period>, evictions: Evictions },
+    Local(Box<Local>),
+}
+
+struct Local {
+    clock: Arc<dyn Clock>,
+    periods: Bounded<Period>,
+    evictions: Evictions,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +49,7 @@ impl PeriodLimit {
     /// Counted in this process, for at most 20,000 keys at a time; `evictions` counts the periods that were forgotten
     /// before their end.
     pub fn local(quota: u64, seconds: u64, clock: Arc<dyn Clock>, evictions: Evictions) -> Self {
-        let counts = Counts::Local { clock, periods: Bounded::new(KEYS), evictions };
+        let counts = Counts::Local(Box::new(Local { clock, periods: Bounded::new(KEYS), evictions }));
         Self { quota, seconds, alignment: None, prefix: String::new(), counts }
     }
 
@@ -68,7 +74,8 @@ impl PeriodLimit {
                     _ => PeriodReply::OverQuota,
                 })
             }
-            Counts::Local { clock, periods, evictions } => {
+            Counts::Local(local) => {
+                let Local { clock, periods, evictions } = &**local;
                 let now = clock.now();
                 let fresh = || Period { count: 0, ends: now + Duration::from_secs(window) };
                 let (count, evicted) = periods.with(

@@ -23,17 +23,15 @@ impl Script {
         keys: &[&str],
         arguments: impl ToRedisArgs + Clone,
     ) -> Result<T, RedisError> {
-        match redis.query(&self.call("EVALSHA", &self.hash, keys, arguments.clone())).await {
-            Err(error) if error.is_missing_script() => {
-                redis.query(&self.call("EVAL", self.source, keys, arguments)).await
-            }
+        match redis.query(&call("EVALSHA", &self.hash, keys, arguments.clone())).await {
+            Err(error) if error.is_missing_script() => redis.query(&call("EVAL", self.source, keys, arguments)).await,
             outcome => outcome,
         }
     }
+}
 
-    fn call(&self, command: &str, script: &str, keys: &[&str], arguments: impl ToRedisArgs) -> Cmd {
-        let mut cmd = ::redis::cmd(command);
-        cmd.arg(script).arg(keys.len()).arg(keys).arg(arguments);
-        cmd
-    }
+fn call(command: &str, script: &str, keys: &[&str], arguments: impl ToRedisArgs) -> Cmd {
+    let mut cmd = ::redis::cmd(command);
+    cmd.arg(script).arg(keys.len()).arg(keys).arg(arguments);
+    cmd
 }

@@ -23,7 +23,7 @@ use crate::servers::private::Private;
 use crate::shop::Data;
 
 /// Longest wait for anything that must happen; outages of the tests take some seconds of it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Databases, a namespace of its own, and what runs on them.
 pub struct Scene {

@@ -3,7 +3,11 @@
 use futures::stream::BoxStream;
 use mall::config::{Control as ControlConfig, Secret};
 use mall_api::control::control_server::{Control, ControlServer};
-use mall_api::control::{self, *};
+use mall_api::control::{
+    self, AttachReply, AttachRequest, ClearFaultsRequest, DeregisterReply, DetachReply, DetachRequest, Endpoints,
+    Fault, FaultSet, Lease, ListFaultsRequest, PoolReply, PoolRequest, RegisterRequest, RestartReply, RestartRequest,
+    StatusReply, StatusRequest, StopProgress, StopRequest, WatchServiceRequest,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
