@@ -183,18 +183,22 @@ async fn who_has_registered_is_known_everywhere(caches: [Cache; 2]) {
 fn main() {
     let redis = &[Server::Redis];
     servers::run(vec![
-        test("memory_reads_once_and_forgets_what_changes", &[], || reads_once_and_forgets_what_changes(in_memory())),
+        test("memory_reads_once_and_forgets_what_changes", &[], || async {
+            reads_once_and_forgets_what_changes(in_memory()).await;
+        }),
         test("redis_reads_once_and_forgets_what_changes", redis, || async {
             reads_once_and_forgets_what_changes(on_redis().0).await;
         }),
-        test("memory_has_one_ask_for_all", &[], || one_asks_for_all(in_memory())),
+        test("memory_has_one_ask_for_all", &[], || async { one_asks_for_all(in_memory()).await }),
         test("redis_has_one_ask_for_all", redis, || async { one_asks_for_all(on_redis().0).await }),
-        test("memory_shares_a_failure_and_keeps_it_not", &[], || a_failed_query_is_shared_and_not_kept(in_memory())),
+        test("memory_shares_a_failure_and_keeps_it_not", &[], || async {
+            a_failed_query_is_shared_and_not_kept(in_memory()).await;
+        }),
         test("redis_shares_a_failure_and_keeps_it_not", redis, || async {
             a_failed_query_is_shared_and_not_kept(on_redis().0).await;
         }),
-        test("memory_knows_who_has_registered", &[], || {
-            who_has_registered_is_known_everywhere([in_memory(), in_memory()])
+        test("memory_knows_who_has_registered", &[], || async {
+            who_has_registered_is_known_everywhere([in_memory(), in_memory()]).await;
         }),
         test("redis_knows_who_has_registered_and_no_hash", redis, || async {
             let process = context();

@@ -74,25 +74,7 @@ impl PeriodLimit {
                     _ => PeriodReply::OverQuota,
                 })
             }
-            Counts::Local(local) => {
-                let Local { clock, periods, evictions } = &**local;
-                let now = clock.now();
-                let fresh = || Period { count: 0, ends: now + Duration::from_secs(window) };
-                let (count, evicted) = periods.with(
-                    key,
-                    fresh,
-                    |period| period.ends > now,
-                    |period| {
-                        if period.ends <= now {
-                            *period = fresh();
-                        }
-                        period.count += 1;
-                        period.count
-                    },
-                );
-                evictions.add(evicted);
-                Ok(period_reply(count, self.quota))
-            }
+            Counts::Local(local) => Ok(period_reply(local.count(key, window), self.quota)),
         }
     }
 
@@ -102,6 +84,28 @@ impl PeriodLimit {
         let unix = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
         let length = (self.seconds as i64).max(1);
         (length - (unix + offset).rem_euclid(length)) as u64
+    }
+}
+
+impl Local {
+    /// Which call of its period this one is, from 1; a period that begins now is `window` seconds long.
+    fn count(&self, key: &str, window: u64) -> u64 {
+        let now = self.clock.now();
+        let fresh = || Period { count: 0, ends: now + Duration::from_secs(window) };
+        let (count, evicted) = self.periods.with(
+            key,
+            fresh,
+            |period| period.ends > now,
+            |period| {
+                if period.ends <= now {
+                    *period = fresh();
+                }
+                period.count += 1;
+                period.count
+            },
+        );
+        self.evictions.add(evicted);
+        count
     }
 }
 
