@@ -119,6 +119,15 @@ fn a_trace_that_misses_something_is_waited_for() {
 }
 
 #[test]
+fn a_poll_that_waits_is_neither_slow_nor_waited_for() {
+    let store = store(0.0);
+    let poll = Span { kind: Kind::Client, end_ns: 6 * SECOND, ..root(1, SECOND) };
+    store.insert(Arc::new(with(poll, "db.system.name", Value::Text(Arc::from("redis")))), 6 * SECOND);
+    store.take_quiet(7 * SECOND);
+    assert_eq!(store.absence(trace(1)), Some(Absence::SampledOut));
+}
+
+#[test]
 fn what_figures_refer_to_stays() {
     let store = store(0.0);
     for number in 1..=3 {

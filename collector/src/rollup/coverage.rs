@@ -130,7 +130,7 @@ impl Coverage {
         };
         let declared = declared(&point.resource);
         let service = self.service(&point.resource.service)?;
-        service.declared = declared.or(service.declared);
+        service.declared = declared;
         service.has_metrics |= matches!(point.value, MetricValue::Histogram { .. });
         service.by_metrics += red.requests;
         if service.by_metrics > MUCH {

@@ -6,7 +6,8 @@
 //!
 //! 1. `error`: a span failed;
 //! 2. `event`: a breaker tripped or rejected, a shedder or a limit refused, or a fault was injected inside;
-//! 3. `slow`: longer than the 99th percentile of the traces with its root operation before it, or than [`SLOW_NS`];
+//! 3. `slow`: longer than the 99th percentile of the traces with its root operation before it, or than [`SLOW_NS`] unless
+//!    it is a lone database call, such as a poll that waits for work;
 //! 4. `payment`: a span is the payment step or names a payment;
 //! 5. `vip`: a span says `user.vip`;
 //! 6. `asked`: a span's `sampling.priority` is above 0;

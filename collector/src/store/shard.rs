@@ -204,7 +204,8 @@ impl Shard {
         let is_slow_for_root = is_first
             && summary.has_root
             && slow.observe(&summary.root_service, &summary.root_operation, summary.duration_ns());
-        kept.settle(summary.slow || is_slow_for_root || summary.duration_ns() >= SLOW_NS);
+        let is_slow = summary.slow || is_slow_for_root || (summary.duration_ns() >= SLOW_NS && !kept.is_query());
+        kept.settle(is_slow);
         match (had_orphans, kept.summary.has_orphans) {
             (false, true) => self.counts.orphan_traces += 1,
             (true, false) => self.counts.orphan_traces -= 1,

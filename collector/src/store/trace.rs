@@ -122,7 +122,14 @@ impl Kept {
     /// Whether something of it is still to come: a parent, a root, or the other side of its only call.
     pub fn misses_something(&self) -> bool {
         let lone_call = || self.spans.len() == 1 && self.spans.iter().all(|span| span.kind == Kind::Client);
-        !self.summary.has_root || self.summary.has_orphans || lone_call()
+        !self.summary.has_root || self.summary.has_orphans || (lone_call() && !self.is_query())
+    }
+
+    /// Whether it is a database call that nobody asked for, such as a poll: it has no other side, and its length is no
+    /// one's wait.
+    pub fn is_query(&self) -> bool {
+        let is_query = |span: &Span| span.kind == Kind::Client && span.get("db.system.name").is_some();
+        self.spans.len() == 1 && self.spans.iter().all(|span| is_query(span))
     }
 
     pub fn worth(&self) -> Worth {

@@ -64,7 +64,11 @@ fn a_service_that_says_its_ratio_is_counted_by_its_metrics() {
         declared(requests("http_server_requests_duration_ms", Vec::new(), S, 90, 10, 1_000.0)),
         declared(counter("legacy/1", "http_server_requests_code_total", vec![attribute("code", "503")], S, 10.0)),
     ]);
-    span_count(&stage, 10);
+    let spans = (0..10).map(|number| {
+        let span = span("legacy/1", "GET /", Kind::Server, number, number + 1, 0, S / 2..S / 2 + MS);
+        span.of(resource.clone())
+    });
+    stage.send(spans);
     stage.at(2 * S);
     let (count, errors, latency, from_metrics) = red(&stage);
     assert_eq!((count, errors, from_metrics), (110, 10, true), "10 spans of the second before, 100 by metrics");

@@ -37,6 +37,24 @@ proptest! {
 }
 
 #[test]
+fn databases_and_caches_are_leaves_by_system_and_name() {
+    let stage = Stage::new(1 << 20);
+    let call = |id: u64, name: &str, system: &str| {
+        span("pay-rpc/1", name, Kind::Client, 1, id, 1, 0..MS).with("db.system.name", system)
+    };
+    stage.send([
+        span("pay-rpc/1", "mall.Pay/InitiatePayment", Kind::Server, 1, 1, 0, 0..9 * MS),
+        call(2, "INSERT payments", "mariadb").with("db.namespace", "mall_pay"),
+        call(3, "GET", "redis"),
+        call(4, "XADD", "redis"),
+    ]);
+    stage.at(S);
+    let edges = stage.hub.services(0, 10).edges;
+    let told: Vec<_> = edges.iter().map(|edge| (edge.callee.as_str(), edge.kind.as_str(), edge.calls)).collect();
+    assert_eq!(told, [("mariadb:mall_pay", "db", 1), ("redis", "db", 2)]);
+}
+
+#[test]
 fn the_slowest_trace_of_an_operation_is_its_exemplar() {
     let stage = Stage::new(1 << 20);
     stage.send((1..=5_u64).map(|number| span("shop", "GET /", Kind::Server, number, number, 0, 0..number * MS)));

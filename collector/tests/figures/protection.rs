@@ -64,9 +64,22 @@ fn limits_are_told_apart_and_say_what_they_count_by() {
 #[test]
 fn a_counter_that_is_split_by_attributes_is_added_up() {
     let stage = Stage::new(1 << 20);
-    let drops =
-        |place: &str, at: u64, value: f64| counter("gateway", "shed.drops", vec![attribute("place", place)], at, value);
+    let drops = |place: &str, at: u64, value: f64| {
+        counter("gateway", "shed.drops", vec![attribute("reason", place)], at, value)
+    };
     stage.send_points([drops("a", S, 5.0), drops("b", S, 3.0), drops("a", 2 * S, 6.0), drops("b", 2 * S, 3.0)]);
     stage.at(2 * S);
     assert_eq!(stage.hub.refusals(0, 10).shedders[0].drops_total, 9);
+}
+
+#[test]
+fn shedders_of_one_process_are_told_apart_by_place() {
+    let stage = Stage::new(1 << 20);
+    let drops =
+        |place: &str, value: f64| counter("gateway", "shed.drops", vec![attribute("shed.place", place)], S, value);
+    stage.send_points([drops("http", 9.0), drops("http-priority", 1.0)]);
+    stage.at(2 * S);
+    let shedders = stage.hub.refusals(0, 10).shedders;
+    let told: Vec<_> = shedders.iter().map(|shedder| (shedder.place.as_str(), shedder.drops)).collect();
+    assert_eq!(told, [("http", 9), ("http-priority", 1)]);
 }

@@ -135,6 +135,11 @@ impl SpanText {
         self
     }
 
+    pub fn of(mut self, resource: Arc<Resource>) -> Self {
+        self.0.resource = resource;
+        self
+    }
+
     pub fn failed(mut self, message: &str) -> Self {
         self.0.status = Status::Error;
         self.0.status_message = message.into();

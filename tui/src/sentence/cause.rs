@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use collector_api::console as wire;
 
 use crate::fmt;
-use crate::model::data::{Data, SECOND_NS};
+use crate::model::data::{Data, SECOND_NS, is_open};
 use crate::model::seconds::ratio;
 
 /// Seconds that an effect may trail a fault, a restart or a change of load.
@@ -52,6 +52,12 @@ pub fn ended(data: &Data, second: u64) -> Option<String> {
         })
         .last()?;
     Some(format!("after fault '{}' ended", fault_label(fault)))
+}
+
+/// What a shedder, else a limit, refuses now, in words.
+pub fn refusing(data: &Data) -> Option<String> {
+    let open = |kind| data.events_of(kind).filter(|event| is_open(event, data.now_ns)).last();
+    open(&["shed"]).or_else(|| open(&["limiter"])).map(|event| event.detail.clone())
 }
 
 /// The largest share of the slowest requests' time, when it is large enough to be called the cause's place.

@@ -132,7 +132,7 @@ pub fn failing(data: &Data, episode: Option<&Episode>) -> Option<Sentence> {
         (None, Some(skew)) => Some(skew.words()),
         (None, None) => None,
     };
-    Some(Sentence::new(Tone::Error, first).with(clause))
+    Some(Sentence::new(Tone::Error, first).with(cause::refusing(data)).with(clause))
 }
 
 /// Successful requests are slower than usual.

@@ -467,6 +467,16 @@ impl Shop {
             series: minute.iter().map(|tally| tally.refused.0).collect(),
             place: "http".to_owned(),
         };
+        let priority = wire::Shedder {
+            flying: 2.0,
+            avg_flying: 1.7,
+            passes: 480,
+            drops: 0,
+            drops_total: 0,
+            series: vec![0; 60],
+            place: "http-priority".to_owned(),
+            ..gateway.clone()
+        };
         let rpc = ["user-rpc", "order-rpc", "pay-rpc"].into_iter().flat_map(|service| {
             (1..=3_u32).map(move |number| wire::Shedder {
                 service: service.to_owned(),
@@ -497,7 +507,7 @@ impl Shop {
             ..limit("order-create", "user", 3_200)
         };
         wire::RefusalsReply {
-            shedders: std::iter::once(gateway).chain(rpc).collect(),
+            shedders: [gateway, priority].into_iter().chain(rpc).collect(),
             limits: vec![limit("max_connections", "process", 4_000), create, limit("user-login", "route", 12)],
         }
     }

@@ -40,6 +40,15 @@ fn a_breaker_that_drops_is_named_with_its_place_and_its_rejections() {
 }
 
 #[test]
+fn an_overload_is_told_by_who_refuses() {
+    let shop = Shop::run(Drill::Overload, FAULT_AT + 12);
+    let words = sentence(&shop);
+    let shed: u64 = shop.tallies.iter().map(|tally| tally.refused.0).sum();
+    assert!(words.starts_with("errors 0.0 -> "), "{words}");
+    assert!(words.contains(&format!("shedder of gateway refused {shed} requests")), "{words}");
+}
+
+#[test]
 fn calm_is_said_with_its_count() {
     let words = sentence(&Shop::run(Drill::None, 60));
     assert!(words.starts_with("steady: p99 ") && words.contains("0 errors, n=4,000"), "{words}");

@@ -20,15 +20,15 @@ const COLUMNS: [Column; 6] = [
     Column { title: "60 s", width: 13, rank: 4 },
 ];
 
-/// Columns of a name.
-const NAME: u16 = 13;
+/// Columns of a process and its place, at least.
+const NAME: u16 = 17;
 
 /// Shedders as the panel lists them: who drops first, then who is nearest to it.
 fn sorted(model: &Model) -> Vec<&Shedder> {
     let mut shedders: Vec<&Shedder> = model.data().refusals.shedders.iter().collect();
     shedders.sort_by(|a, b| {
         let heat = |shedder: &Shedder| (shedder.drops, (load(shedder) * 100.0) as u64);
-        heat(b).cmp(&heat(a)).then_with(|| a.instance.cmp(&b.instance))
+        heat(b).cmp(&heat(a)).then_with(|| (&a.instance, &a.place).cmp(&(&b.instance, &b.place)))
     });
     shedders
 }
@@ -36,6 +36,17 @@ fn sorted(model: &Model) -> Vec<&Shedder> {
 /// Processor share in use over the share from which requests may be shed; 0 for a shedder that is off.
 fn load(shedder: &Shedder) -> f64 {
     if shedder.cpu_threshold > 0.0 { shedder.cpu / shedder.cpu_threshold } else { 0.0 }
+}
+
+/// A process has one shedder, but for a gateway that refuses some routes last.
+fn special_place(shedder: &Shedder) -> Option<&str> {
+    shedder.place.strip_prefix("http-").filter(|place| !place.is_empty())
+}
+
+/// Where the first column that is shown begins.
+fn name_room(width: u16, ends: &[u16; 6]) -> u16 {
+    let first = ends.iter().zip(&COLUMNS).find(|(end, _)| **end > 0);
+    first.map_or(width, |(end, column)| end.saturating_sub(column.width - 1))
 }
 
 /// Draws the panel.
@@ -55,10 +66,11 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
 
 fn row(shedder: &Shedder, ends: &[u16; 6], pen: &mut Pen<'_>, y: u16) {
     let hue = pen.theme.service(&shedder.service);
-    // A process that answers HTTP has a second shedder, for the routes that it refuses last.
-    let name =
-        if shedder.place == "http-priority" { format!("{} hi", shedder.instance) } else { shedder.instance.clone() };
-    pen.column(2, y, NAME - 2, &name, hue);
+    let x = pen.put(2, y, &shedder.instance, hue);
+    if let Some(place) = special_place(shedder) {
+        let style = pen.theme.style(Role::Quiet);
+        pen.column(x + 1, y, name_room(pen.width(), ends).saturating_sub(x + 1), place, style);
+    }
     let is_dropping = shedder.drops > 0;
     let is_hot = load(shedder) >= 1.0;
     let heat = if is_hot || is_dropping { Role::Warn } else { Role::Text };
