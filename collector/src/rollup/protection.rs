@@ -186,7 +186,6 @@ impl Protection {
         let shedder = |((key, place), row): (&(Instance, Arc<str>), &ShedderRow)| Shedder {
             service: key.service.to_string(),
             instance: key.instance.to_string(),
-            place: place.to_string(),
             cpu: row.cpu,
             cpu_threshold: row.cpu_threshold,
             flying: row.flying,
