@@ -55,7 +55,8 @@ where
     let kind = if missing.is_empty() { String::new() } else { format!("skipped, needs {}", missing.join(" and ")) };
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(body());
+        // Within the runtime, for a body may need it before its first await.
+        runtime.block_on(async { body().await });
         Ok(())
     };
     Trial::test(name, run).with_kind(kind).with_ignored_flag(!missing.is_empty())
