@@ -130,6 +130,7 @@ async fn live(
     let discovery = discovery::of(&config, telemetry.meters())?;
     let context = ServiceContext::new(config, telemetry.meters().clone(), discovery);
     let application = tokio::select! {
+        biased;
         application = build(&context) => application?,
         // It may be waiting for its database.
         () = stop.as_mut() => {

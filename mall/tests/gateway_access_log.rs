@@ -22,6 +22,7 @@ async fn every_request_has_a_line_with_its_trace_and_a_health_check_has_none() {
     config.log.mode = "file".to_owned();
     config.log.path = folder.path().display().to_string();
     let mut traces = Vec::new();
+    let asked = CancellationToken::new();
     let build = async |context: &ServiceContext| {
         let router = gateway::router_of(context, &[Group::User])?;
         let service = router
@@ -39,9 +40,10 @@ async fn every_request_has_a_line_with_its_trace_and_a_health_check_has_none() {
             let trace = answer.headers().get("traceparent").map(|value| value.to_str().expect("text").to_owned());
             traces.extend(trace.and_then(|parent| parent.split('-').nth(1).map(ToOwned::to_owned)));
         }
+        asked.cancel();
         Ok(Application::Http(router))
     };
-    run(Role::Gateway, config, build, async {}).await.expect("serves");
+    run(Role::Gateway, config, build, asked.cancelled()).await.expect("serves");
 
     let text = std::fs::read_to_string(folder.path().join("gateway.log")).expect("a log");
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));

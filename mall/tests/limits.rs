@@ -16,6 +16,7 @@ use shop::{Data, Shop};
 use std::convert::Infallible;
 use std::time::Duration;
 use support::collector::Collector;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 #[tokio::test]
@@ -26,6 +27,7 @@ async fn refusals_of_the_connection_limit_count_from_zero() {
         config.telemetry.endpoint = collector.start().await;
         config.auth.access_secret = Secret::new("signs tokens");
         config.max_conns = 1;
+        let built = CancellationToken::new();
         let build = async |context: &ServiceContext| {
             let router = gateway::router(context)?;
             // A request whose body never comes keeps the only place of its route.
@@ -37,9 +39,10 @@ async fn refusals_of_the_connection_limit_count_from_zero() {
                 let answer = router.clone().oneshot(login(Body::empty())).await.expect("answers");
                 assert_eq!(answer.status(), 503);
             }
+            built.cancel();
             Ok(Application::Http(router))
         };
-        let served = run(Role::Gateway, config, build, async {});
+        let served = run(Role::Gateway, config, build, built.cancelled());
         tokio::time::timeout(Duration::from_secs(30), served).await.expect("in time").expect("served");
         assert_eq!(collector.sums().get("limiter.rejections"), Some(&refused));
     }

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{self as lines, FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
@@ -47,7 +47,9 @@ pub(super) fn install(config: &Log, name: &str, provider: &SdkLoggerProvider) ->
         }
         _ => lines::layer().with_ansi(false).event_format(format).with_writer(std::io::stderr).boxed(),
     };
-    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![printed, bridge.boxed()];
+    // It filters nothing, but a layer without a filter beside one with a filter would not see what that one refuses.
+    let printed = printed.with_filter(LevelFilter::TRACE);
+    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![printed.boxed(), bridge.boxed()];
     let subscriber = tracing_subscriber::registry().with(layers).with(filter);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("another log is in use already");
