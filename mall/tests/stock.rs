@@ -7,8 +7,8 @@ mod shop;
 use std::collections::BTreeSet;
 
 use engines::{Engine, trials};
-use mall::order::{Line, OrderRepository, PlaceError, Placement, SqlOrders};
-use mall::store::Database;
+use mall::order::{Line, OrderRepository, PlaceError, Placed, Placement, SqlOrders};
+use mall::store::{Database, StoreError};
 use mall::telemetry::Meters;
 use mall::verify::{Verdict, check};
 use shop::Data;
@@ -27,13 +27,24 @@ fn placement(key: &str, lines: &[(i64, i64)]) -> Placement {
     }
 }
 
+/// Asks again under the same key while the database is too busy, as a caller would.
+async fn insist(writer: &SqlOrders, placement: Placement) -> Result<Placed, PlaceError> {
+    for _ in 0..5 {
+        match writer.place(placement.clone()).await {
+            Err(PlaceError::Store(StoreError::LockTimeout(_) | StoreError::Busy(_))) => {}
+            outcome => return outcome,
+        }
+    }
+    writer.place(placement).await
+}
+
 async fn two_writers_cannot_oversell(engine: Engine) {
     let data = engine.data(10).await;
     let writers = [orders(&data).await, orders(&data).await];
     let mut attempts = tokio::task::JoinSet::new();
     for number in 0..40 {
         let writer = writers[number % 2].clone();
-        attempts.spawn(async move { writer.place(placement(&format!("k{number}"), &[(1, 1)])).await });
+        attempts.spawn(async move { insist(&writer, placement(&format!("k{number}"), &[(1, 1)])).await });
     }
     let (mut placed, mut short) = (BTreeSet::new(), 0);
     while let Some(outcome) = attempts.join_next().await {
@@ -66,7 +77,7 @@ async fn one_key_is_one_order_whoever_asks(engine: Engine) {
     let mut attempts = tokio::task::JoinSet::new();
     for number in 0..20 {
         let writer = writers[number % 2].clone();
-        attempts.spawn(async move { writer.place(placement("same", &[(1, 2), (3, 1)])).await });
+        attempts.spawn(async move { insist(&writer, placement("same", &[(1, 2), (3, 1)])).await });
     }
     let outcomes: Vec<_> = attempts.join_all().await.into_iter().map(|outcome| outcome.expect("places")).collect();
     assert_eq!(outcomes.iter().filter(|placed| !placed.replayed).count(), 1);

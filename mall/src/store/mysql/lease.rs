@@ -11,8 +11,8 @@ use super::Pool;
 use super::server::at;
 use crate::store::{Done, Query, Row, Statement, StoreError, patience};
 
-/// How long one statement may take. Longer than a lock is waited for, shorter than a request.
-const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long one statement may take where no request's deadline is nearer. Longer than a lock is waited for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that goes back to its pool when this is dropped: as it is, after a roll-back, or not at all when a
 /// statement was cut off.
