@@ -1,11 +1,12 @@
 //! Where the three databases are.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::mysql::{Server, with_database};
+use super::mysql::{Server, with_database, without_password};
 
 const SCHEME: &str = "sqlite://";
 /// Begins the names of a server's databases when the source names none.
@@ -13,7 +14,7 @@ const PREFIX: &str = "mall";
 const SERVICES: [&str; 3] = ["user", "order", "pay"];
 
 /// The data source of every service: what `migrate` prepares, and what `verify` reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataSources {
     /// Of `user-rpc`.
     pub user: String,
@@ -68,6 +69,18 @@ impl DataSources {
     }
 }
 
+impl fmt::Debug for DataSources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, order, pay } = self;
+        formatter
+            .debug_struct("DataSources")
+            .field("user", &without_password(user))
+            .field("order", &without_password(order))
+            .field("pay", &without_password(pay))
+            .finish()
+    }
+}
+
 /// What the names of a server's databases begin with, from one of them or from itself.
 fn prefix_of(database: &str) -> &str {
     let of_service = |service: &str| database.strip_suffix(service)?.strip_suffix('_');
@@ -101,6 +114,13 @@ mod tests {
         let go = DataSources::around("a:b@tcp(db:3306)/?parseTime=true").expect("go-zero's form");
         assert_eq!(go.user, "a:b@tcp(db:3306)/mall_user?parseTime=true");
         assert_eq!(DataSources::around(&go.user).expect("one of them"), go);
+    }
+
+    #[test]
+    fn a_password_stays_out_of_debug() {
+        let sources = DataSources::around("mysql://root:hunter2@db:3306/shop").expect("prefix");
+        let shown = format!("{sources:?}");
+        assert!(shown.contains("db:3306/shop_pay") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

@@ -14,4 +14,4 @@ mod server;
 
 pub(super) use self::lease::Lease;
 pub(super) use self::pool::Pool;
-pub(super) use self::server::{Server, connect, with_database};
+pub(super) use self::server::{Server, connect, with_database, without_password};

@@ -116,7 +116,7 @@ pub(in crate::store) fn with_database(source: &str, database: &str) -> String {
 }
 
 /// What may be shown of a source: nothing before the last `@`.
-fn without_password(source: &str) -> String {
+pub(in crate::store) fn without_password(source: &str) -> String {
     source.rsplit_once('@').map_or_else(|| source.to_owned(), |(_, place)| format!("…@{place}"))
 }
 
