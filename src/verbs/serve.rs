@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use mall::config::{Role, ServiceConfig, UnknownRole};
+use mall::config::{Mistake, Reading, Role, ServiceConfig, UnknownRole};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,11 @@ const ORPHAN_LIMIT: Duration = Duration::from_millis(500);
 /// Runs the role until a signal, or until its parent has gone.
 pub async fn run(args: cli::Serve) -> Outcome {
     let role: Role = args.role.parse().map_err(|error: UnknownRole| Failure::usage(error.to_string()))?;
-    let config = ServiceConfig::load(&args.config).map_err(|error| Failure::usage(error.to_string()))?;
+    let Reading { config, notes } =
+        ServiceConfig::read(&args.config).map_err(|error| Failure::usage(error.to_string()))?;
+    for Mistake { line, column, what } in notes {
+        output::progress(&format!("{}:{line}:{column}: {what}", args.config.display()));
+    }
     if args.check {
         output::line("ok");
         return Ok(Exit::Ok);

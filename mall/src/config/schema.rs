@@ -127,7 +127,11 @@ pub static ROOT: Section = Section {
             kind: Whole(1, 1 << 30),
             doc: "Largest request body, bytes, before and after decompression. 1048576.",
         },
-        Field { key: "MaxConns", kind: Whole(1, 1 << 20), doc: "Requests that one route serves at once. 10000." },
+        Field {
+            key: "MaxConns",
+            kind: Whole(0, 1 << 20),
+            doc: "Requests that one route serves at once; 0 means no limit. 10000.",
+        },
         Field {
             key: "CpuThreshold",
             kind: Whole(0, 999),
