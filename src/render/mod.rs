@@ -1,4 +1,4 @@
-//! The shop written down for containers: from the same [`Topology`] as `up`, for a place with fixed ports and names.
+//! The shop written down for containers: from the same [`Topology`](crate::topology::Topology) as `up`, for a place with fixed ports and names.
 //!
 //! A template says what a reader should see and why; the topology says which roles there are, who calls whom and what
 //! each is configured with. Nothing is written here: [`compose`] and [`k8s`] answer files.

@@ -6,9 +6,9 @@
 //!
 //! # Whose processor
 //!
-//! go-zero looks at the cgroup of the process ([`cgroup`], `Mall.ShedBy: cgroup`). On one machine the whole shop and the
+//! go-zero looks at the cgroup of the process (`cgroup`, `Mall.ShedBy: cgroup`). On one machine the whole shop and the
 //! load that drives it share a cgroup, so that a busy load generator would make an idle service refuse work. By default
-//! (`Mall.ShedBy: process`, [`process`]) a service therefore looks at its own processor time. Its requests run on one
+//! (`Mall.ShedBy: process`, `process`) a service therefore looks at its own processor time. Its requests run on one
 //! thread, so the share it may use is one processor, or the cgroup's quota where that is less, and 1,000 means that the
 //! thread has no time left. Work on threads aside (SQLite, password hashing) counts in, capped at 1,000.
 //!
