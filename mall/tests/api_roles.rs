@@ -3,49 +3,10 @@
 mod support;
 
 use mall::config::{Role, Secret, ServiceConfig};
-use mall::serve::{ServeError, serve};
+use mall::serve::serve;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::time::Duration;
-use support::TOKEN;
 use support::control::{Fake, listen, wait};
-use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A role of the shop over the databases in `folder`.
-fn config(role: Role, folder: &Path, control: &str) -> ServiceConfig {
-    let mut config = ServiceConfig::new(role.name());
-    config.mall.instance = format!("{role}/1");
-    control.clone_into(&mut config.mall.control.endpoint);
-    config.mall.control.token = Secret::new(TOKEN);
-    config.auth.access_secret = Secret::new("signs tokens of all three");
-    config.data_source = match role {
-        Role::Migrate => format!("sqlite://{}", folder.display()),
-        _ => format!("sqlite://{}", folder.join(role.name().replace("-rpc", ".db")).display()),
-    }
-    .into();
-    config
-}
-
-struct Process {
-    stop: CancellationToken,
-    end: tokio::task::JoinHandle<Result<(), ServeError>>,
-}
-
-impl Process {
-    fn start(config: ServiceConfig, role: Role) -> Self {
-        let stop = CancellationToken::new();
-        let end = tokio::task::spawn_local(serve(role, config, stop.clone().cancelled_owned()));
-        Self { stop, end }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        let ended = tokio::time::timeout(PATIENCE, self.end).await.expect("in time");
-        ended.expect("does not panic").expect("ends well");
-    }
-}
+use support::roles::{Process, config};
 
 /// Sends a request and reads the answer: its status and its JSON.
 async fn send(request: reqwest::RequestBuilder) -> (u16, Value) {

@@ -2,47 +2,10 @@
 
 mod support;
 
-use mall::config::{Role, Secret, ServiceConfig};
-use mall::serve::{ServeError, serve};
-use std::path::Path;
-use std::time::Duration;
-use support::TOKEN;
+use mall::config::{Role, ServiceConfig};
+use mall::serve::serve;
 use support::control::{Fake, listen, wait};
-use tokio_util::sync::CancellationToken;
-
-/// A role of the shop over the databases in `folder`.
-fn config(role: Role, folder: &Path, control: &str) -> ServiceConfig {
-    let mut config = ServiceConfig::new(role.name());
-    config.mall.instance = format!("{role}/1");
-    control.clone_into(&mut config.mall.control.endpoint);
-    config.mall.control.token = Secret::new(TOKEN);
-    config.auth.access_secret = Secret::new("signs tokens");
-    config.data_source = match role {
-        Role::Migrate => format!("sqlite://{}", folder.display()),
-        _ => format!("sqlite://{}", folder.join(role.name().replace("-rpc", ".db")).display()),
-    }
-    .into();
-    config
-}
-
-struct Process {
-    stop: CancellationToken,
-    end: tokio::task::JoinHandle<Result<(), ServeError>>,
-}
-
-impl Process {
-    fn start(config: ServiceConfig, role: Role) -> Self {
-        let stop = CancellationToken::new();
-        let end = tokio::task::spawn_local(serve(role, config, stop.clone().cancelled_owned()));
-        Self { stop, end }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.end).await.expect("in time");
-        ended.expect("does not panic").expect("ends well");
-    }
-}
+use support::roles::{Process, config};
 
 #[tokio::test]
 async fn a_gateway_is_ready_after_what_it_needs_and_everything_ends_well() {

@@ -4,6 +4,7 @@
 
 pub mod collector;
 pub mod control;
+pub mod roles;
 
 use futures::future::BoxFuture;
 use mall::config::{Role, Secret, ServiceConfig};
