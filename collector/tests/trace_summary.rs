@@ -53,6 +53,17 @@ fn summaries(spans: &[Arc<Span>]) -> Vec<Summary> {
     summaries.map(without_reason).collect()
 }
 
+#[test]
+fn a_trace_whose_start_nobody_told_is_not_slow() {
+    let of = |start_ns: u64| Arc::new(Span { span_id: id(1 + start_ns), start_ns, end_ns: 60 * SECOND, ..root(1, 1) });
+    let without_start = summaries(&[of(0)]);
+    assert_eq!((without_start[0].duration_ns(), without_start[0].slow), (0, false));
+    let late = summaries(&[of(0), of(60 * SECOND)]);
+    assert_eq!((late[0].duration_ns(), late[0].slow), (0, false), "known later: it took no time");
+    let slow = summaries(&[of(0), of(50 * SECOND)]);
+    assert_eq!((slow[0].duration_ns(), slow[0].slow), (10 * SECOND, true));
+}
+
 proptest! {
     #[test]
     fn order_does_not_matter(spans in prop::collection::vec(any_span(), 1..60), seed in any::<u64>()) {

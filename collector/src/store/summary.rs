@@ -147,9 +147,9 @@ impl Summary {
         }
     }
 
-    /// From the earliest start to the latest end.
+    /// From the earliest start to the latest end; 0 while no span says when it started.
     pub fn duration_ns(&self) -> u64 {
-        self.end_ns.saturating_sub(self.start_ns)
+        if self.start_ns == 0 { 0 } else { self.end_ns.saturating_sub(self.start_ns) }
     }
 }
 
