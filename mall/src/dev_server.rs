@@ -76,8 +76,12 @@ fn rooted(path: &str) -> String {
 fn metrics(sources: &Sources) -> axum::routing::MethodRouter {
     let page = sources.page.clone();
     get(move || {
-        let text = page.as_ref().map(Page::text).unwrap_or_default();
-        async move { ([(CONTENT_TYPE, Page::MEDIA_TYPE)], text) }
+        let answer = match page.as_ref().map(Page::text) {
+            Some(Ok(text)) => ([(CONTENT_TYPE, Page::MEDIA_TYPE)], text).into_response(),
+            Some(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        };
+        async move { answer }
     })
 }
 

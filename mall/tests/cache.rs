@@ -1,7 +1,9 @@
 //! Rows beside their database: go-zero's cache-aside, in Redis and in the process's memory.
 
+mod figures;
 mod servers;
 
+use figures::Figures;
 use futures::future::join_all;
 use mall::cache::{Cache, CacheError, LocalNode, Node, RedisNode};
 use mall::config::{self, ServiceConfig};
@@ -32,9 +34,13 @@ fn row(name: &str) -> Row {
 
 /// A process with keys of its own.
 fn context() -> ServiceContext {
+    counted(Meters::disabled())
+}
+
+fn counted(meters: Meters) -> ServiceContext {
     let mut config = ServiceConfig::new("test");
     config.mall.namespace = format!("test-{}", uuid::Uuid::new_v4());
-    ServiceContext::new(config, Meters::disabled(), Arc::new(Static::new()))
+    ServiceContext::new(config, meters, Arc::new(Static::new()))
 }
 
 fn in_memory() -> Cache {
@@ -128,6 +134,22 @@ async fn one_asks_for_all(cache: Cache) {
     cache.exec(vec![key], async {}, |()| true).await;
 }
 
+async fn every_look_up_is_counted() {
+    let figures = Figures::new();
+    let nodes = vec![(LocalNode::new().shared(), "memory".to_owned(), 100)];
+    let cache = Cache::new(&counted(figures.meters()), "row", nodes);
+    let asked = |outcome| figures.of("cache_requests_total", &[("cache_name", "row"), ("cache_outcome", outcome)]);
+    let failed = || figures.of("cache_db_fails_total", &[("cache_name", "row")]);
+    assert_eq!((asked("hit"), asked("miss"), failed()), (0, 0, 0), "counted from zero on");
+    let database = Database::holding("kept");
+    let key = cache.key("id", 1);
+    join_all((0..10).map(|_| cache.take(&key, database.query()))).await;
+    assert_eq!((asked("hit"), asked("miss")), (9, 1), "who waits for another's look-up hits");
+    let fails = async { Err::<Option<Row>, _>(StoreError::Busy("on purpose".to_owned())) };
+    let _ = cache.take(&cache.key("id", 2), fails).await.expect_err("fails");
+    assert_eq!((asked("miss"), failed()), (2, 1));
+}
+
 async fn a_failed_query_is_shared_and_not_kept(cache: Cache) {
     let key = cache.key("id", 1);
     let fails = || async { Err::<Option<Row>, _>(StoreError::Busy("on purpose".to_owned())) };
@@ -197,6 +219,7 @@ fn main() {
         test("redis_shares_a_failure_and_keeps_it_not", redis, || async {
             a_failed_query_is_shared_and_not_kept(on_redis().0).await;
         }),
+        test("every_look_up_is_counted", &[], every_look_up_is_counted),
         test("memory_knows_who_has_registered", &[], || async {
             who_has_registered_is_known_everywhere([in_memory(), in_memory()]).await;
         }),
@@ -283,12 +306,16 @@ fn main() {
         }),
         test("what_cannot_be_deleted_now_is_deleted_later", redis, || async {
             let mut server = PrivateRedis::start().await;
-            let (cache, redis) = on(&context(), &server.config());
+            let figures = Figures::new();
+            let (cache, redis) = on(&counted(figures.meters()), &server.config());
             redis.connected().await;
             server.kill().await;
             let key = cache.key("id", 1);
+            let put_off = || figures.of("cache_deletes_put_off_total", &[("cache_name", "row")]);
+            assert_eq!(put_off(), 0);
             let changed = cache.exec(vec![key.clone()], async { 7 }, |_| true).await;
             assert_eq!(changed, 7, "the call does not fail");
+            assert!(put_off() >= 1, "{}", put_off());
             server.restart().await;
             redis.connected().await;
             set_raw(&redis, &key, r#"{"name":"old"}"#).await;

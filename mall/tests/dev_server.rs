@@ -1,5 +1,8 @@
 //! Metrics and health on ports of their own.
 
+mod figures;
+
+use figures::Figures;
 use mall::config::{DevServer, Prometheus, ServiceConfig};
 use mall::dev_server::{self, Sources};
 use mall::telemetry::Page;
@@ -25,7 +28,8 @@ async fn health_follows_readiness_and_metrics_are_where_they_are_asked_for() {
     config.dev_server = Some(DevServer { host: host(), port: dev, ..DevServer::default() });
     config.prometheus = Some(Prometheus { host: host(), port: scrape, path: "figures".to_owned() });
     let ready = watch::Sender::new(false);
-    let sources = Sources { page: Some(Page::default()), is_ready: ready.subscribe() };
+    let figures = Figures::new();
+    let sources = Sources { page: Some(figures.page.clone()), is_ready: ready.subscribe() };
     let stop = CancellationToken::new();
     let servers = dev_server::open(&config, &sources, &stop).await.expect("opens");
 
@@ -33,8 +37,10 @@ async fn health_follows_readiness_and_metrics_are_where_they_are_asked_for() {
     ready.send_replace(true);
     let (status, _, body) = get(dev, "/healthz").await;
     assert_eq!((status, body.as_str()), (200, "OK"));
-    let (status, kind, _) = get(dev, "/metrics").await;
+    figures.meters().meter().u64_counter("orders").build().add(3, &[]);
+    let (status, kind, body) = get(dev, "/metrics").await;
     assert_eq!((status, kind.as_str()), (200, Page::MEDIA_TYPE));
+    assert!(body.contains("orders_total 3\n"), "the figures of this moment: {body}");
     assert_eq!(get(scrape, "/figures").await.0, 200);
     assert_eq!(get(scrape, "/metrics").await.0, 404);
 

@@ -1,5 +1,6 @@
 //! Order events over a real Redis: each is applied once, whoever dies on the way.
 
+mod figures;
 mod servers;
 mod shop;
 mod streams;
@@ -56,6 +57,9 @@ async fn several_consumers() {
     assert_eq!(redis.length(&scene.streams.payments).await, 0, "what is confirmed is deleted");
     assert_eq!(redis.pending(&scene.streams.payments).await, 0);
     assert_eq!(redis.length(&scene.streams.dead).await, 0);
+    let counted =
+        ["events_published_total", "events_applied_total", "events_dead_total"].map(|name| scene.counted(name));
+    assert_eq!(counted, [120, 120, 0]);
     assert_eq!(scene.judged().await.0, 120);
 }
 
@@ -74,6 +78,7 @@ async fn a_dead_consumer() {
     scene.consume(2);
     scene.drained().await;
     assert_eq!(redis.pending(&scene.streams.payments).await, 0);
+    assert!(scene.counted("events_claimed_total") >= 1);
     assert_eq!(scene.judged().await.0, 20);
 }
 
@@ -128,6 +133,7 @@ async fn an_unreadable_message() {
         dead.iter().any(|(_, fields)| fields.contains(&(b"\xff\xfe".to_vec(), b"\xfd".to_vec()))),
         "kept as it was"
     );
+    assert_eq!(scene.counted("events_dead_total"), 3);
     assert_eq!(redis.length(&stream).await + redis.pending(&stream).await, 0, "it does not come again");
     assert_eq!(scene.orders.order(order_id).await.expect("reads").expect("is there").status, "PAID");
     assert_eq!(scene.judged().await, (1, 0));
@@ -150,6 +156,7 @@ async fn a_vanished_message() {
     .await;
     scene.consume(1);
     until(async || relay.turn().await == Ok(Turn::Delivered(1))).await;
+    assert!(scene.counted("events_republished_total") >= 1);
     assert_eq!(scene.judged().await, (1, 0));
 }
 

@@ -1,7 +1,9 @@
 //! The connection to Redis: it answers, it fails at once while the server is away, and it comes back by itself.
 
+mod figures;
 mod servers;
 
+use figures::Figures;
 use mall::config;
 use mall::redis::{Redis, RedisError, Script};
 use mall::telemetry::Meters;
@@ -21,10 +23,12 @@ fn main() {
     let redis = &[Server::Redis];
     servers::run(vec![
         test("a_nil_reply_is_an_answer", redis, || async {
-            let redis = open(&shared());
+            let figures = Figures::new();
+            let redis = Redis::open(&shared(), &figures.meters());
             let missing: Option<String> =
                 redis.query(redis::cmd("GET").arg("mall-test:never-set")).await.expect("answers");
             assert_eq!(missing, None);
+            assert_eq!(figures.of("redis_client_requests_duration_ms_count", &[("command", "get")]), 1);
         }),
         test("an_error_reply_names_the_command_and_leaves_the_connection", redis, || async {
             let redis = open(&shared());
@@ -52,10 +56,13 @@ fn main() {
         test("a_server_that_is_not_there_fails_at_once_and_says_so", redis, || async {
             let free =
                 std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a free port");
-            let redis = open(&config::Redis { host: free.to_string(), ..config::Redis::default() });
+            let figures = Figures::new();
+            let away = config::Redis { host: free.to_string(), ..config::Redis::default() };
+            let redis = Redis::open(&away, &figures.meters());
             let error = ping(&redis).await.expect_err("nobody listens");
             assert!(matches!(error, RedisError::Away { .. }), "{error}");
             assert!(error.to_string().contains(&free.to_string()), "{error}");
+            assert_eq!(figures.of("redis_client_requests_error_total", &[("command", "ping")]), 1);
         }),
         test("a_server_that_is_silent_costs_one_attempt_and_then_nothing", redis, || async {
             // It accepts and never says a word: the greeting runs out of time once, and whoever comes later is told at once.

@@ -1,6 +1,7 @@
 //! A database server that goes away in the middle of things, and comes back: what requests see, and what is lost.
 
 mod engines;
+mod figures;
 mod servers;
 mod shop;
 
@@ -9,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use engines::Engine;
+use figures::Figures;
 use http::StatusCode;
 use mall::config::{Role, ServiceConfig};
 use mall::store::{Database, StoreError};
@@ -134,11 +136,18 @@ async fn a_pool_keeps_its_limits() {
         ServiceConfig { data_source: data.sources.order.clone().into(), ..ServiceConfig::new("order-rpc") };
     config.database.max_open_conns = 3;
     config.database.max_idle_conns = 1;
-    let database = Database::of(&config, "order", Meters::disabled()).await.expect("opens");
+    let figures = Figures::new();
+    let database = Database::of(&config, "order", figures.meters()).await.expect("opens");
+    let of = |name: &str| figures.of(name, &[("db_name", "order")]);
+    assert_eq!(of("sql_client_max_open_connections"), 3);
     let held = [database.begin().await, database.begin().await, database.begin().await];
     assert!(held.iter().all(Result::is_ok));
     let fourth = database.begin().await;
     assert!(matches!(fourth, Err(StoreError::Busy(_))), "a fourth connection is not opened");
+    assert_eq!((of("sql_client_open_connections"), of("sql_client_in_use_connections")), (3, 3));
+    assert!(of("sql_client_wait_count_total") >= 1);
+    let waited = figures.value("sql_client_wait_duration_seconds_total", &[("db_name", "order")]);
+    assert!(waited.parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{waited}");
     drop(held);
     assert!(database.begin().await.is_ok(), "what is given back can be had again");
     engine.clean().await;

@@ -1,12 +1,14 @@
 //! What concurrent writers may not do to each other, on SQLite and on a server; what a server's own conflicts cost.
 
 mod engines;
+mod figures;
 mod servers;
 mod shop;
 
 use std::time::Duration;
 
 use engines::{Engine, trials};
+use figures::Figures;
 use mall::error::{AppError, Reason};
 use mall::order::{Event, EventKind, Line, OrderRepository, PlaceError, Placement, SqlOrders};
 use mall::pay::{NewPayment, PayRepository, Report, SqlPayments};
@@ -184,15 +186,17 @@ async fn run(connection: &mut MySqlConnection, text: &'static str) {
 async fn until_blocked(data: &Data) {
     let mut observer = intruder(data).await;
     let blocked = async {
-        // Read more often than every 100 ms, the table is never refreshed.
+        // Read more often than every 100 ms, whoever reads, the table is never refreshed: readers wait for each other.
         let text = "SELECT count(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p
                     ON p.id = t.trx_mysql_thread_id WHERE t.trx_state = 'LOCK WAIT' AND p.db = database()";
         loop {
+            run(&mut observer, "SELECT get_lock('mall-test-observer', 60)").await;
+            tokio::time::sleep(Duration::from_millis(120)).await;
             let row = sqlx::query(text).fetch_one(&mut observer).await.expect("reads");
             if row.get::<i64, _>(0) > 0 {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(120)).await;
+            run(&mut observer, "SELECT release_lock('mall-test-observer')").await;
         }
     };
     tokio::time::timeout(PATIENCE, blocked).await.expect("somebody waits");
@@ -200,7 +204,8 @@ async fn until_blocked(data: &Data) {
 
 async fn a_deadlock_is_tried_again(engine: Engine) {
     let data = engine.data(10).await;
-    let orders = orders(&data).await;
+    let figures = Figures::new();
+    let orders = SqlOrders::new(Database::open(&data.sources.order, "order", figures.meters()).await.expect("opens"));
     let mut intruder = intruder(&data).await;
     // Many rows: of two transactions in a deadlock the server ends the lighter one.
     run(&mut intruder, "BEGIN; UPDATE products SET name = concat(name, '!') WHERE id >= 2").await;
@@ -212,6 +217,7 @@ async fn a_deadlock_is_tried_again(engine: Engine) {
     };
     let (placed, ()) = futures::join!(placing, interfering);
     assert!(!placed.expect("the second try succeeds").replayed);
+    assert_eq!(figures.of("store_retries_total", &[("cause", "deadlock")]), 1);
     let snapshot = data.snapshot().await;
     assert_eq!((snapshot.products[0].available, snapshot.products[1].available), (9, 9));
     assert_eq!(check(&[], &snapshot).verdict, Verdict::True);

@@ -2,7 +2,7 @@
 
 use super::counted::{self, SpanCounts};
 use super::http_client::RuntimeClient;
-use super::scrape::{self, Page};
+use super::scrape::Page;
 use super::{Meters, logs, span};
 use crate::config::{self, ServiceConfig};
 use collector_api::vocabulary as word;
@@ -94,10 +94,9 @@ impl Telemetry {
             let processor = BatchLogProcessor::builder(exporters.logs).with_batch_config(batches).build();
             logger = logger.with_log_processor(processor);
         }
-        // Figures are only written out for those who asked for a place to read them.
         let page = (config.prometheus.is_some() || config.dev_server.is_some()).then(Page::default);
         if let Some(page) = &page {
-            meter = meter.with_reader(PeriodicReader::builder(page.clone()).with_interval(scrape::FRESHNESS).build());
+            meter = meter.with_reader(page.clone());
         }
         let (tracer, meter, logger) = (tracer.build(), meter.build(), logger.build());
         let meters = Meters::new(meter.meter(SCOPE));

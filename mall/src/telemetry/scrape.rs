@@ -1,57 +1,59 @@
 //! The process's metrics as a page for Prometheus.
 //!
-//! An exporter keeps the newest figures as text; a scrape reads that text and disturbs nobody. Names are those under which
-//! the collector's queries know the same metrics.
+//! Figures are collected when they are asked for, so a page is never old, and a process that nobody scrapes does nothing.
+//! Names are those under which the collector's queries know the same metrics.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use collector_api::prometheus::{Kind, label_name, metric_name};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
-/// How old the figures of a page may be.
-pub(super) const FRESHNESS: Duration = Duration::from_secs(5);
-
-/// The newest page. Clones share it.
+/// Metrics on demand. Clones read the same.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    text: Arc<RwLock<String>>,
+    reader: Arc<ManualReader>,
 }
 
 impl Page {
-    /// The Prometheus text format, version 0.0.4; figures are at most five seconds old.
-    pub fn text(&self) -> String {
-        self.text.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Media type of the text.
     pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// The figures of this moment in the Prometheus text format, version 0.0.4; fails once the process's telemetry ended.
+    /// Costs what an export costs: some microseconds per series.
+    pub fn text(&self) -> Result<String, opentelemetry_sdk::error::OTelSdkError> {
+        let mut metrics = ResourceMetrics::default();
+        self.reader.collect(&mut metrics)?;
+        Ok(render(&metrics))
+    }
 }
 
-impl PushMetricExporter for Page {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let text = render(metrics);
-        *self.text.write().unwrap_or_else(PoisonError::into_inner) = text;
-        Ok(())
+impl MetricReader for Page {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.reader.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.reader.collect(metrics)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
+        self.reader.force_flush()
     }
 
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.reader.shutdown_with_timeout(timeout)
     }
 
-    fn temporality(&self) -> Temporality {
-        Temporality::Cumulative
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.reader.temporality(kind)
     }
 }
 
@@ -150,14 +152,13 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::*;
     use opentelemetry::metrics::MeterProvider;
-    use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
 
     #[test]
     fn every_kind_of_metric_is_a_family() {
         let page = Page::default();
-        let reader = PeriodicReader::builder(page.clone()).with_interval(Duration::from_hours(1)).build();
         let resource = Resource::builder_empty().with_service_name("pay-rpc").build();
-        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
+        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(page.clone()).build();
         let meter = provider.meter("test");
         meter.u64_counter("breaker.trips").build().add(2, &[KeyValue::new("breaker.name", "a\"b\\c\nd")]);
         meter.i64_up_down_counter("jobs.active").build().add(-3, &[]);
@@ -166,8 +167,7 @@ mod tests {
         for value in [0.5, 2.0, 9.0] {
             histogram.record(value, &[KeyValue::new("method", "/mall.Pay/GetPayment")]);
         }
-        provider.force_flush().expect("renders");
-        let text = page.text();
+        let text = page.text().expect("renders");
         for expected in [
             "# TYPE target_info gauge\ntarget_info{service_name=\"pay-rpc\"} 1\n",
             "# TYPE breaker_trips_total counter\nbreaker_trips_total{breaker_name=\"a\\\"b\\\\c\\nd\"} 2\n",
@@ -181,5 +181,12 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} is missing in\n{text}");
         }
+        meter.u64_counter("breaker.trips").build().add(1, &[KeyValue::new("breaker.name", "b")]);
+        assert!(
+            page.text().expect("renders").contains("breaker_trips_total{breaker_name=\"b\"} 1\n"),
+            "of this moment"
+        );
+        provider.shutdown().expect("ends");
+        assert!(page.text().is_err());
     }
 }

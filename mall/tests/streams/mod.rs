@@ -11,7 +11,6 @@ use mall::order::{
 };
 use mall::pay::{Callbacks, NewPayment, PayRepository, Provider, Relay, Report, SqlPayments, StreamDelivery};
 use mall::store::{Database, StoreError};
-use mall::telemetry::Meters;
 use mall::verify::{Verdict, check};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue};
@@ -19,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::figures::Figures;
 use crate::servers::private::Private;
 use crate::shop::Data;
 
@@ -33,6 +33,7 @@ pub struct Scene {
     pub streams: Streams,
     pub orders: Counting,
     pub payments: SqlPayments,
+    pub figures: Figures,
     stop: CancellationToken,
     running: Vec<JoinHandle<()>>,
     placed: u64,
@@ -42,8 +43,9 @@ impl Scene {
     /// On a server at `host:port`.
     pub async fn on(address: &str) -> Self {
         let data = Data::with_stock(10_000).await;
-        let orders = Database::open(&data.sources.order, "order", Meters::disabled()).await.expect("opens");
-        let payments = Database::open(&data.sources.pay, "pay", Meters::disabled()).await.expect("opens");
+        let figures = Figures::new();
+        let orders = Database::open(&data.sources.order, "order", figures.meters()).await.expect("opens");
+        let payments = Database::open(&data.sources.pay, "pay", figures.meters()).await.expect("opens");
         let namespace = format!("test-{}", uuid::Uuid::new_v4());
         let streams = Streams::of(&namespace, &data.id);
         Self {
@@ -53,6 +55,7 @@ impl Scene {
             namespace,
             orders: Counting::new(SqlOrders::new(orders)),
             payments: SqlPayments::new(payments),
+            figures,
             stop: CancellationToken::new(),
             running: Vec::new(),
             placed: 0,
@@ -76,14 +79,14 @@ impl Scene {
     }
 
     pub fn relay(&self) -> Relay<SqlPayments, StreamDelivery> {
-        let meters = PublisherMeters::new(&Meters::disabled());
-        let delivery = StreamDelivery::new(Line::new(self.server.clone()), self.streams.clone(), meters);
+        let meters = PublisherMeters::new(&self.figures.meters());
+        let delivery = StreamDelivery::new(Line::new(self.server.clone()), self.streams.clone(), meters.clone());
         let provider = Provider::new(Callbacks::new(self.payments.clone()), Duration::ZERO);
-        Relay::new(self.payments.clone(), delivery, provider, "pay-rpc/1")
+        Relay::new(self.payments.clone(), delivery, provider, "pay-rpc/1").counted_by(meters)
     }
 
     pub fn consumer(&self, number: u32, orders: Counting) -> Consumer<Counting> {
-        let meters = ConsumerMeters::new(&Meters::disabled());
+        let meters = ConsumerMeters::new(&self.figures.meters());
         let line = Line::new(self.server.clone());
         Consumer::new(orders, line, self.streams.clone(), format!("order-rpc/{number}"), meters)
     }
@@ -97,6 +100,11 @@ impl Scene {
     pub fn consume(&mut self, number: u32) {
         let consumer = self.consumer(number, self.orders.clone());
         self.running.push(tokio::spawn(consumer.run(self.stop.clone())));
+    }
+
+    /// What was counted under this name.
+    pub fn counted(&self, name: &str) -> u64 {
+        self.figures.of(name, &[])
     }
 
     /// Waits until every event is confirmed.
