@@ -33,6 +33,7 @@ pub mod rules;
 pub mod servers;
 pub mod shared;
 pub mod spawn;
+pub mod stand;
 pub mod state;
 pub mod status;
 pub mod supervisor;

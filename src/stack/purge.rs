@@ -4,18 +4,23 @@ use mall::config::Redis;
 use mall::telemetry::Meters;
 
 use super::configs::namespace;
-use super::state::{Data, StackFile, StateFolder};
+use super::stand::Stand;
+use super::state::StateFolder;
 use crate::exit::Failure;
 use crate::output;
-use crate::topology::{CacheAt, StoreAt, Topology};
+use crate::topology::{CacheAt, StoreAt};
 
-/// Drops the databases of this stack's data from MySQL, and removes its keys from Redis. Says what went, and what stays.
+/// Drops the databases of this stack's data from MySQL, and removes its keys from Redis, wherever it was ever started.
+/// Says what went, and what stays.
 pub async fn purge_servers(folder: &StateFolder) -> Result<(), Failure> {
-    let Some(StackFile { data: Some(data), data_sources: Some(sources), places: Some(places), .. }) = folder.read()?
-    else {
-        return Ok(());
-    };
-    let Topology { store, cache, .. } = &places;
+    for stand in folder.read()?.map(Stand::all).unwrap_or_default() {
+        purge(folder, &stand).await?;
+    }
+    Ok(())
+}
+
+async fn purge(folder: &StateFolder, stand: &Stand) -> Result<(), Failure> {
+    let Stand { data, sources, store, cache } = stand;
     if let CacheAt::Redis { host, user, pass } = cache {
         let at = Redis { host: host.clone(), user: user.clone(), pass: pass.clone() };
         let redis = mall::redis::Redis::open(&at, &Meters::disabled());
@@ -23,16 +28,18 @@ pub async fn purge_servers(folder: &StateFolder) -> Result<(), Failure> {
         let keys = redis.forget(&name).await.map_err(|error| stays(folder, &cache.to_string(), &error))?;
         output::progress(&format!("{keys} keys of {name} are removed from {cache}"));
     }
-    match (store, &data) {
-        (StoreAt::Sqlite, _) => {}
-        (StoreAt::Mysql(_), Data { made_here: false, .. }) => {
-            output::progress(&format!("the databases of {store} were there before this stack, so they stay"));
-        }
-        (StoreAt::Mysql(_), Data { id, .. }) => {
-            let gone =
-                mall::store::remove(&sources, id).await.map_err(|error| stays(folder, &store.to_string(), &error))?;
-            output::progress(&format!("databases removed from {store}: {}", gone.join(", ")));
-        }
+    if *store == StoreAt::Sqlite {
+        return Ok(());
+    }
+    if !data.made_here {
+        output::progress(&format!("the databases of {store} were there before this stack, so they stay"));
+        return Ok(());
+    }
+    let gone =
+        mall::store::remove(sources, &data.id).await.map_err(|error| stays(folder, &store.to_string(), &error))?;
+    // Another place of the same data may have had its turn.
+    if !gone.is_empty() {
+        output::progress(&format!("databases removed from {store}: {}", gone.join(", ")));
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use super::presence::Presence;
 use super::process::Mark;
 use super::registry::Registry;
 use super::replica::RestartRequest;
+use super::stand::Stand;
 use super::state::{Addresses, Data, StateFolder};
 
 /// The supervisor's state.
@@ -44,6 +45,8 @@ pub struct Shared {
     pub edge: Edge,
     /// The data that the shop works on, once known.
     pub data: Mutex<Option<Data>>,
+    /// Data that the stack left on other servers.
+    pub earlier: Vec<Stand>,
     /// The collector's state, for events and alerts.
     pub hub: Arc<Hub>,
     /// Where the stack listens.

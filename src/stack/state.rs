@@ -13,6 +13,7 @@ use mall::store::DataSources;
 use serde::{Deserialize, Serialize};
 
 use super::process::Mark;
+use super::stand::Stand;
 use crate::exit::{Exit, Failure};
 use crate::topology::Topology;
 
@@ -252,6 +253,9 @@ pub struct StackFile {
     /// Which servers the shop stands on.
     #[serde(default)]
     pub places: Option<Topology>,
+    /// Data that the stack left on servers which it is not started with now.
+    #[serde(default)]
+    pub earlier: Vec<Stand>,
     /// Secret of the two control protocols.
     pub token: String,
     /// Governance policy.
@@ -262,6 +266,33 @@ pub struct StackFile {
     pub topology: BTreeMap<String, u32>,
     /// The processes, last time one changed.
     pub replicas: Vec<ReplicaMark>,
+}
+
+#[cfg(test)]
+impl StackFile {
+    /// A stack of nothing, for tests to fill in.
+    pub fn blank(stack: &str) -> Self {
+        Self {
+            schema: SCHEMA,
+            version: "0.1.0".into(),
+            stack: stack.into(),
+            shop: true,
+            boot_id: "b".into(),
+            supervisor: Mark { pid: 1, start_ticks: 2 },
+            started_unix_ns: 3,
+            ready_ms: None,
+            addresses: Addresses::default(),
+            data_sources: None,
+            data: None,
+            places: None,
+            earlier: Vec::new(),
+            token: "secret".into(),
+            policy: "go-zero".into(),
+            seed: 7,
+            topology: BTreeMap::new(),
+            replicas: Vec::new(),
+        }
+    }
 }
 
 /// The data that a shop works on.
@@ -335,23 +366,11 @@ mod tests {
         let folder = folder(temporary.path());
         assert_eq!(folder.read().expect("reads"), None);
         let file = StackFile {
-            schema: SCHEMA,
-            version: "0.1.0".into(),
-            stack: "t".into(),
-            shop: true,
-            boot_id: "b".into(),
-            supervisor: Mark { pid: 1, start_ticks: 2 },
-            started_unix_ns: 3,
-            ready_ms: None,
-            addresses: Addresses::default(),
             data_sources: Some(DataSources::in_folder(Path::new("/data"))),
             data: Some(Data { id: "d".into(), made_here: true }),
             places: Some(Topology::default()),
-            token: "secret".into(),
-            policy: "go-zero".into(),
-            seed: 7,
-            topology: BTreeMap::new(),
             replicas: vec![ReplicaMark { role: "pay-rpc".into(), replica: 1, mark: Mark { pid: 5, start_ticks: 6 } }],
+            ..StackFile::blank("t")
         };
         folder.write(&file).expect("writes");
         assert_eq!(folder.read().expect("reads"), Some(file));

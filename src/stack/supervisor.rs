@@ -36,7 +36,8 @@ use super::registry::Registry;
 use super::replica::Replica;
 use super::rules;
 use super::shared::{Shared, unix_ns};
-use super::state::{self, Addresses, Data, Lock, StackFile, StateFolder};
+use super::stand::Stand;
+use super::state::{self, Addresses, Lock, StackFile, StateFolder};
 use crate::exit::{Exit, Failure};
 use crate::topology::Apis;
 
@@ -231,6 +232,7 @@ impl Shared {
             data_sources: places.as_ref().map(|topology| topology.store.sources(&self.folder.data())),
             data: self.data(),
             places,
+            earlier: self.earlier.clone(),
             token: self.token.expose().to_owned(),
             policy: POLICY.to_owned(),
             seed: self.order.seed,
@@ -312,7 +314,8 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
         otlp_http: text(here.otlp_http),
         console: text(here.console),
     };
-    let known: Option<Data> = folder.read().ok().flatten().and_then(|file| file.data);
+    let now = order.shop.as_ref().map(|shop| (&shop.topology.store, &shop.topology.cache));
+    let (earlier, known) = Stand::before(folder.read().ok().flatten(), now);
     let shared = Shared {
         folder,
         token: Secret::new(token),
@@ -323,6 +326,7 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
         presence: Presence::new(order.detached, presence::GRACE),
         edge: Edge::new(order.shop.as_ref().and_then(|shop| shop.edge.clone())),
         data: std::sync::Mutex::new(known),
+        earlier,
         hub: collector.hub(),
         addresses: watch::Sender::new(addresses),
         stop: CancellationToken::new(),
