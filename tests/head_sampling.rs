@@ -1,11 +1,13 @@
 //! A process that samples a part of its traces, one that it calls, and what is said of both.
 
 mod common;
+#[path = "../mall/tests/servers/port.rs"]
+mod port;
 
-use std::net::TcpListener;
 use std::process::{Child, Stdio};
 
 use common::{Home, address, eventually};
+use port::free_port;
 use serde_json::{Value, json};
 
 /// A process of the shop, killed with the test.
@@ -23,11 +25,6 @@ fn serve(home: &Home, role: &str, config: &Value) -> Process {
     let file = home.write(&format!("{role}.json"), &config.to_string());
     let mut command = home.command(&["serve", role, "--config", &file]);
     Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts"))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
 }
 
 fn coverage(home: &Home, service: &str) -> Option<Value> {

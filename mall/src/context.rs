@@ -42,6 +42,7 @@ struct Inner {
     limits: OnceLock<Limits>,
     balancers: Arc<Mutex<Vec<Arc<Balancer>>>>,
     stop: CancellationToken,
+    answered: CancellationToken,
     background: TaskTracker,
 }
 
@@ -75,6 +76,7 @@ impl ServiceContext {
             limits: OnceLock::new(),
             balancers: Arc::default(),
             stop: CancellationToken::new(),
+            answered: CancellationToken::new(),
             background: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -152,7 +154,12 @@ impl ServiceContext {
         &self.inner.stop
     }
 
-    /// Work that ends by [`stop`](Self::stop) and that the process waits for, a short while, before it ends.
+    /// Cancelled when the last request is answered: work that requests leave behind is finished then.
+    pub fn answered(&self) -> &CancellationToken {
+        &self.inner.answered
+    }
+
+    /// Work that ends by [`stop`](Self::stop) or [`answered`](Self::answered), and that the process waits for, a short while, before it ends.
     pub fn background(&self) -> &TaskTracker {
         &self.inner.background
     }

@@ -172,6 +172,7 @@ async fn live(
         // A server that panicked has logged it, and there is nothing left to stop.
         let _ = server.await;
     }
+    context.answered().cancel();
     context.background().close();
     if tokio::time::timeout(LAST_WORK, context.background().wait()).await.is_err() {
         tracing::warn!("work in the background did not end in time: what it left undone is done by another replica");

@@ -321,6 +321,18 @@ fn main() {
             set_raw(&redis, &key, r#"{"name":"old"}"#).await;
             until_gone(&redis, &key).await;
         }),
+        test("who_ends_deletes_what_was_put_off", redis, || async {
+            let process = context();
+            let (cache, redis) = on(&process, &shared());
+            let key = cache.key("id", 1);
+            // Its repetition is a second away.
+            cache.exec(vec![key.clone()], async {}, |()| true).await;
+            set_raw(&redis, &key, r#"{"name":"read before the change"}"#).await;
+            process.answered().cancel();
+            process.background().close();
+            process.background().wait().await;
+            assert_eq!(raw(&redis, &key).await, None);
+        }),
         test("several_nodes_share_the_keys", redis, || async {
             let process = context();
             let servers = [PrivateRedis::start().await, PrivateRedis::start().await];

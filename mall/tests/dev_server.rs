@@ -1,18 +1,16 @@
 //! Metrics and health on ports of their own.
 
 mod figures;
+#[path = "servers/port.rs"]
+mod port;
 
 use figures::Figures;
 use mall::config::{DevServer, Prometheus, ServiceConfig};
 use mall::dev_server::{self, Sources};
 use mall::telemetry::Page;
+use port::free_port;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("has a port").port()
-}
 
 async fn get(port: u16, path: &str) -> (u16, String, String) {
     let answer = reqwest::get(format!("http://127.0.0.1:{port}{path}")).await.expect("answers");

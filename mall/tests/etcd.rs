@@ -12,6 +12,7 @@ use mall::discovery::{self, Announced, Announcement, Discovery, Endpoint};
 use mall::serve::serve;
 use mall::telemetry::Meters;
 use servers::Server;
+use servers::port::free_port;
 use servers::private::Private;
 use std::sync::Arc;
 use std::time::Duration;
@@ -307,7 +308,7 @@ async fn shop() {
             in_time(store.until(&format!("{prefix}/{role}"), |pairs| pairs.len() == 1)).await;
         }
         let mut front = config(Role::Gateway);
-        front.port = free_port().await;
+        front.port = free_port();
         let url = format!("http://127.0.0.1:{}/api/product/list", front.port);
         let gateway = start(Role::Gateway, front);
         let answered = async {
@@ -323,9 +324,4 @@ async fn shop() {
         assert!(store.under(&prefix).await.is_empty(), "everybody withdrew");
     });
     tokio::task::LocalSet::new().run_until(work).await;
-}
-
-async fn free_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    listener.local_addr().expect("bound").port()
 }

@@ -1,8 +1,12 @@
 //! The supervisor's registry, as a service uses it: leases, losses and returns.
 
+#[path = "servers/port.rs"]
+mod port;
 mod support;
 
+use mall::config::Control as ControlConfig;
 use mall::discovery::{Announcement, Discovery, Endpoint, Registry};
+use port::free_port;
 use std::time::Duration;
 use support::control::{Fake, listen, wait};
 use tokio::net::TcpListener;
@@ -56,8 +60,8 @@ async fn a_lost_registry_leaves_the_last_known_endpoints() {
 
 #[tokio::test]
 async fn announcing_waits_for_a_registry_that_is_late() {
-    let (listener, config) = listen().await;
-    drop(listener);
+    let (_, config) = listen().await;
+    let config = ControlConfig { endpoint: format!("127.0.0.1:{}", free_port()), ..config };
     let registry = Registry::new(&config).expect("a valid endpoint");
     let announcing = registry.announce(announcement());
     let starting = async {

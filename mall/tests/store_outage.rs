@@ -5,8 +5,6 @@ mod figures;
 mod servers;
 mod shop;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use engines::Engine;
@@ -17,51 +15,19 @@ use mall::store::{Database, StoreError};
 use mall::telemetry::Meters;
 use mall::verify::Verdict;
 use serde_json::json;
+use servers::private::Private;
 use servers::{Server, test};
 use shop::{PATIENCE, Shop};
 
-/// A server of this test alone, ended with it.
-struct Private {
-    folder: tempfile::TempDir,
-}
-
-impl Private {
-    fn start() -> (Self, String) {
-        let private = Self { folder: tempfile::tempdir().expect("folder") };
-        let printed = private.run(&["start"], &["mariadb"]);
-        let line = printed.lines().find_map(|line| line.split_once("MALL_TEST_MYSQL=")).expect("prints its address");
-        (private, line.1.to_owned())
-    }
-
-    fn kill(&self) {
-        self.run(&["kill"], &["mariadb"]);
-    }
-
-    fn restart(&self) {
-        self.run(&["restart"], &["mariadb"]);
-    }
-
-    fn run(&self, verb: &[&str], rest: &[&str]) -> String {
-        let output = Command::new(script()).args(verb).arg(self.folder.path()).args(rest).output().expect("runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Private {
-    fn drop(&mut self) {
-        // Nothing can be done about a server that does not stop.
-        let _ = Command::new(script()).arg("stop").arg(self.folder.path()).output();
-    }
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/local/servers")
+/// A MariaDB of this test alone, and the databases on it.
+fn private() -> (Private, Engine) {
+    let server = Private::start("mariadb");
+    let engine = Engine::mysql(format!("mysql://root@{}", server.address));
+    (server, engine)
 }
 
 async fn a_down_database_is_unavailable_until_it_is_back() {
-    let (server, address) = Private::start();
-    let engine = Engine::mysql(address);
+    let (server, engine) = private();
     let shop = Shop::start_with(engine.data(100).await, &Role::RPC, |_| {}).await;
     let token = shop.login(1).await;
     let items = || json!([{ "product_id": 1, "quantity": 1 }]);
@@ -100,8 +66,7 @@ async fn a_down_database_is_unavailable_until_it_is_back() {
 
 /// A pool keeps connections of a server that was restarted while nobody asked.
 async fn a_restart_between_requests_is_not_noticed() {
-    let (server, address) = Private::start();
-    let engine = Engine::mysql(address);
+    let (server, engine) = private();
     let shop = Shop::start_with(engine.data(100).await, &Role::RPC, |_| {}).await;
     let token = shop.login(1).await;
     assert_eq!(shop.get("/api/product/list", &token).await.status, StatusCode::OK);
@@ -114,8 +79,7 @@ async fn a_restart_between_requests_is_not_noticed() {
 
 /// Who connects to nothing is told where and what, and a service that starts first waits.
 async fn a_service_waits_for_its_database() {
-    let (server, address) = Private::start();
-    let engine = Engine::mysql(address);
+    let (server, engine) = private();
     let data = engine.data(1).await;
     server.kill();
     let (source, meters) = (data.sources.order.clone(), Meters::disabled());
@@ -149,8 +113,76 @@ async fn a_pool_keeps_its_limits() {
     let waited = figures.value("sql_client_wait_duration_seconds_total", &[("db_name", "order")]);
     assert!(waited.parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{waited}");
     drop(held);
+    let idle = async || {
+        // A transaction is rolled back before its connection is idle.
+        while of("sql_client_in_use_connections") > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        (of("sql_client_idle_connections"), of("sql_client_max_idle_closed_total"))
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, idle()).await.expect("all are given back"), (1, 2));
     assert!(database.begin().await.is_ok(), "what is given back can be had again");
     engine.clean().await;
+}
+
+/// A connection that is old enough is closed when its work is done, however busy it is.
+async fn a_connection_does_not_outlive_its_time() {
+    let engine = Engine::mysql(Server::Mysql.address());
+    let data = engine.data(100).await;
+    let mut config =
+        ServiceConfig { data_source: data.sources.order.clone().into(), ..ServiceConfig::new("order-rpc") };
+    config.database.max_lifetime = 1;
+    let figures = Figures::new();
+    let database = Database::of(&config, "order", figures.meters()).await.expect("opens");
+    let closed = || figures.of("sql_client_max_lifetime_closed_total", &[("db_name", "order")]);
+    let worn_out = async {
+        while closed() == 0 {
+            drop(database.begin().await.expect("answers"));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, worn_out).await.expect("the connection is replaced");
+    assert!(database.begin().await.is_ok());
+    engine.clean().await;
+}
+
+/// A server that takes connections and says nothing: each request is told in its own time, and the breaker opens.
+async fn a_silent_database_is_unavailable_within_the_deadline() {
+    let (server, engine) = private();
+    let shop = Shop::start_with(engine.data(100).await, &Role::RPC, |_| {}).await;
+    let token = shop.login(1).await;
+    let items = || json!([{ "product_id": 1, "quantity": 1 }]);
+    assert_eq!(shop.order(&token, "before", items()).await.status, StatusCode::OK);
+
+    server.freeze();
+    let first = shop.order(&token, "silent", items()).await;
+    assert_eq!(first.status, StatusCode::SERVICE_UNAVAILABLE, "{first:?}");
+    assert_eq!(first.body["reason"], "downstream", "the database is named, not a deadline: {first:?}");
+    let crowd = (0..60).map(|number| {
+        let (shop, token, items) = (&shop, &token, items());
+        async move { shop.order(token, &format!("silent-{number}"), items).await }
+    });
+    let answers = futures::future::join_all(crowd).await;
+    assert!(answers.iter().all(|answer| answer.status.is_server_error()), "{answers:?}");
+    let refused = async {
+        for attempt in 0.. {
+            let answer = shop.order(&token, &format!("silent-again-{attempt}"), items()).await;
+            if answer.body["reason"] == "breaker" {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("the breaker opens");
+    server.thaw();
+    let back = async {
+        for attempt in 0.. {
+            if shop.order(&token, &format!("back-{attempt}"), items()).await.status == StatusCode::OK {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back).await.expect("recovers without a restart of the shop");
 }
 
 fn main() {
@@ -164,5 +196,11 @@ fn main() {
         test("a_restart_between_requests_is_not_noticed", &needs, a_restart_between_requests_is_not_noticed),
         test("a_service_waits_for_its_database", &needs, a_service_waits_for_its_database),
         test("a_pool_keeps_its_limits", &needs, a_pool_keeps_its_limits),
+        test("a_connection_does_not_outlive_its_time", &needs, a_connection_does_not_outlive_its_time),
+        test(
+            "a_silent_database_is_unavailable_within_the_deadline",
+            &needs,
+            a_silent_database_is_unavailable_within_the_deadline,
+        ),
     ]);
 }

@@ -228,7 +228,8 @@ async fn a_lock_that_is_never_released_is_answered_as_busy(engine: Engine) {
     let orders = orders(&data).await;
     let mut intruder = intruder(&data).await;
     run(&mut intruder, "BEGIN; UPDATE products SET name = concat(name, '!') WHERE id = 1").await;
-    let outcome = orders.place(placement("k", &[1])).await;
+    let in_time = mall::deadline::within(Some(Duration::from_secs(2)), orders.place(placement("k", &[1])));
+    let outcome = in_time.await.expect("is answered within a request's time");
     let Err(PlaceError::Store(error @ StoreError::LockTimeout(_))) = outcome else { panic!("{outcome:?}") };
     assert_eq!(AppError::from(error).reason(), Reason::Downstream);
     run(&mut intruder, "ROLLBACK").await;

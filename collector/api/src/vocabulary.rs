@@ -118,7 +118,7 @@ vocabulary! {
     CACHE_DELETES_PUT_OFF = "cache.deletes_put_off", Metric, "Counter: deletions that failed and will be tried again, by cache.name; zero from the start.";
     CACHE_DELETES_LOST = "cache.deletes_lost", Metric, "Counter: deletions that were given up: a key may hold an old row until it expires; zero from the start.";
     STORE_RETRY = "store.retry", SpanEvent, "A database transaction is run a second time.";
-    STORE_RETRY_CAUSE = "cause", Attribute, "`deadlock`, `lock_timeout` or `unique` (another transaction wrote the same key first).";
+    STORE_RETRY_CAUSE = "cause", Attribute, "`deadlock` or `unique` (another transaction wrote the same key first).";
     STORE_RETRIES = "store.retries", Metric, "Counter: database transactions run a second time, by db.query.summary and cause.";
     EVENTS_PUBLISHED = "events.published", Metric, "Counter: order events that the relay delivered.";
     EVENTS_APPLIED = "events.applied", Metric, "Counter: order events that changed an order.";

@@ -47,6 +47,13 @@ enum Outcome {
     Failed(CacheError),
 }
 
+impl Outcome {
+    /// Whether it says something about the one who asked, and nothing about the row.
+    fn is_private(&self) -> bool {
+        matches!(self, Self::Failed(CacheError::Query(error)) if matches!(**error, StoreError::OutOfTime))
+    }
+}
+
 /// Keys of rows that are being changed. Dropped before the change is known to have failed (by a request that ran out of
 /// time, say) it deletes them later: the change may have been made.
 struct Changing<'a> {
@@ -56,7 +63,7 @@ struct Changing<'a> {
 
 impl Cache {
     /// Over nodes with their names and weights, at least one. Must be called within a tokio runtime: deletions that come
-    /// later are its background work, which ends with the process.
+    /// later are background work of the process, which makes up for all of them once the last request is answered.
     pub fn new(context: &ServiceContext, name: &'static str, nodes: Vec<(Arc<dyn Node>, String, u32)>) -> Self {
         let config = context.config();
         let inner = Arc::new(Inner {
@@ -69,7 +76,7 @@ impl Cache {
             statistics: Statistics::new(name, context.meters()),
             deletes: Deletes::default(),
         });
-        tokio::spawn(look_after(Arc::clone(&inner), context.stop().clone()));
+        context.background().spawn(look_after(Arc::clone(&inner), context.answered().clone()));
         Self { inner }
     }
 
@@ -84,7 +91,7 @@ impl Cache {
         key: &str,
         query: impl Future<Output = Result<Option<T>, StoreError>>,
     ) -> Result<Option<T>, CacheError> {
-        let (outcome, is_own) = self.inner.flights.run(key, self.inner.look_up(key, query)).await;
+        let (outcome, is_own) = self.inner.flights.run(key, Outcome::is_private, self.inner.look_up(key, query)).await;
         match outcome {
             Outcome::Found(json) => {
                 if !is_own {
@@ -247,8 +254,9 @@ impl Inner {
     }
 }
 
-/// Deletes later what must be deleted later, and logs the statistics. Told to stop, it deletes all at once.
-async fn look_after(cache: Arc<Inner>, stop: CancellationToken) {
+/// Deletes later what must be deleted later, and logs the statistics, until nobody changes rows any more; then deletes the
+/// rest at once.
+async fn look_after(cache: Arc<Inner>, answered: CancellationToken) {
     let mut minutes = tokio::time::interval(MINUTE);
     minutes.reset();
     loop {
@@ -259,15 +267,7 @@ async fn look_after(cache: Arc<Inner>, stop: CancellationToken) {
                 }
             }
             _ = minutes.tick() => cache.statistics.log(),
-            () = stop.cancelled() => break,
-        }
-    }
-    cache.drain().await;
-    // Requests that are still served change rows too.
-    loop {
-        let due = cache.deletes.due().await;
-        for due in due {
-            cache.retry_or_put_off(due).await;
+            () = answered.cancelled() => return cache.drain().await,
         }
     }
 }

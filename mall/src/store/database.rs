@@ -169,8 +169,8 @@ impl Database {
 
     /// Runs `work`, which begins and commits a transaction, in a span: its self time is the wait for the lock and the commit.
     ///
-    /// Where other transactions of the server got in its way, which rolled it back as a whole, it runs once more: after a
-    /// deadlock, a lock that was not to be had in time, or a row with its key that was written meanwhile.
+    /// Where other transactions of the server got in its way it runs once more: after a deadlock, which rolled it back, or
+    /// after a row with its key that was written meanwhile.
     pub async fn transaction<T, E, F>(&self, summary: &'static str, work: impl Fn() -> F) -> Result<T, E>
     where
         E: FromStore,

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The server is not there, or does not answer in time.
     #[error("database does not answer: {0}")]
     Unreachable(String),
+    /// The request that needed an answer had no more time to wait for it; the server may be well.
+    #[error("the request ran out of time while it waited for the database")]
+    OutOfTime,
     /// The server chose this transaction to end a deadlock, and rolled it back.
     #[error("deadlock with another transaction: {0}")]
     Deadlock(String),
@@ -53,20 +56,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What other transactions did to this one, as a word; `None` when that is not why it failed. Run again, a transaction
-    /// that met this may well succeed; one that met a row with its key will find it.
+    /// What other transactions did to this one, as a word; `None` when that is not why it failed. Run again at once, a
+    /// transaction that met this may well succeed; one that met a row with its key will find it. Not a lock that was not
+    /// to be had: waiting for it took the time that a second wait would need.
     pub(super) fn interference(&self) -> Option<&'static str> {
         match self {
             Self::Deadlock(_) => Some("deadlock"),
-            Self::LockTimeout(_) => Some("lock_timeout"),
             Self::Unique(_) => Some("unique"),
             _ => None,
         }
     }
 
-    /// Whether the connection can be used no more.
-    pub(super) fn is_broken(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+    /// Whether the connection can be used no more: it is closed, or an answer is still to come on it.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::OutOfTime)
     }
 }
 
@@ -120,6 +123,7 @@ impl From<&StoreError> for AppError {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unreachable(_) => Self::new(ErrorCode::Downstream, "the database does not answer: retry later"),
+            StoreError::OutOfTime => Self::new(ErrorCode::Timeout, "the request ran out of time: retry later"),
             StoreError::Busy(_) | StoreError::Deadlock(_) | StoreError::LockTimeout(_) => {
                 Self::new(ErrorCode::Downstream, "the database is busy: retry later")
             }

@@ -31,20 +31,10 @@ pub use self::source::DataSources;
 pub(crate) use self::statement::statement;
 pub use self::statement::{Dialect, Query, Statement, Value};
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The wall clock, milliseconds since the epoch: what rows are stamped with. Nothing is decided by differences of a row's
 /// own stamps but which payments to ask about again and whether a relay's lease is over.
 pub fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
-}
-
-/// Kept of a request's time for saying that the database did not answer: cut off by its deadline, a request would blame
-/// the service instead.
-const FOR_THE_ANSWER: Duration = Duration::from_millis(50);
-
-/// How long to wait for a server: at most this long, and less when the current request must be answered before.
-fn patience(longest: Duration) -> Duration {
-    let left = crate::deadline::remaining().map(|left| left.saturating_sub(FOR_THE_ANSWER));
-    left.map_or(longest, |left| left.min(longest))
 }

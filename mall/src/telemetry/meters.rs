@@ -154,8 +154,7 @@ impl Meters {
         rpc.seconds.record(elapsed.as_secs_f64(), &method.conventions(code));
     }
 
-    /// Counts a transaction that is run again because of what other transactions did to it (`deadlock`, `lock_timeout`,
-    /// `unique`).
+    /// Counts a transaction that is run again because of what other transactions did to it (`deadlock`, `unique`).
     pub(crate) fn store_retry(&self, transaction: &'static str, cause: &'static str) {
         let attributes =
             [KeyValue::new("db.query.summary", transaction), KeyValue::new(word::STORE_RETRY_CAUSE, cause)];

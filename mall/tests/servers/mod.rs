@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub mod port;
 pub mod private;
 pub mod redis;
 

@@ -37,6 +37,22 @@ impl Private {
         std::fs::remove_dir_all(&data).expect("data that can be removed");
     }
 
+    /// It keeps its connections and answers no more.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// It goes on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.folder.path().join(format!("{}.pid", self.name))).expect("it runs");
+        let status = Command::new("kill").args([signal, pid.trim()]).status().expect("kill runs");
+        assert!(status.success(), "kill {signal} {pid}: {status}");
+    }
+
     fn verb(&self, verb: &str) {
         run(&[verb, &self.folder.path().display().to_string(), self.name]);
     }

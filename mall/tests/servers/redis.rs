@@ -5,6 +5,7 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 use super::Server;
+use super::port::free_port;
 
 /// The server that all tests share.
 pub fn shared() -> config::Redis {
@@ -22,8 +23,7 @@ pub struct PrivateRedis {
 impl PrivateRedis {
     /// On a free port, answering.
     pub async fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a free port");
-        let port = free.port();
+        let port = free_port();
         Self { port, child: spawn(port).await }
     }
 
@@ -60,7 +60,7 @@ impl PrivateRedis {
 }
 
 async fn spawn(port: u16) -> Child {
-    let child = Command::new("redis-server")
+    let mut child = Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -68,6 +68,8 @@ async fn spawn(port: u16) -> Child {
         .spawn()
         .expect("redis-server is installed where a Redis is given");
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        let ended = child.try_wait().expect("can be waited for");
+        assert!(ended.is_none(), "redis-server on port {port} ended: {ended:?}");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     child

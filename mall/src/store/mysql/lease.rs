@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::Pool;
 use super::server::at;
-use crate::store::{Done, Query, Row, Statement, StoreError, patience};
+use super::wait::answer;
+use crate::store::{Done, Query, Row, Statement, StoreError};
 
 /// How long one statement may take where no request's deadline is nearer. Longer than a lock is waited for.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,12 +37,12 @@ impl Lease {
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), StoreError> {
-        let ping = tokio::time::timeout(patience(STATEMENT_TIMEOUT), self.enter().ping()).await;
+        let ping = answer(STATEMENT_TIMEOUT, self.enter().ping()).await;
         self.leave(ping)
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        let begin = tokio::time::timeout(patience(STATEMENT_TIMEOUT), self.enter().execute("BEGIN")).await;
+        let begin = answer(STATEMENT_TIMEOUT, self.enter().execute("BEGIN")).await;
         self.leave(begin)?;
         self.in_transaction = true;
         Ok(())
@@ -49,37 +50,37 @@ impl Lease {
 
     pub(in crate::store) async fn execute(&mut self, query: Query) -> Result<Done, StoreError> {
         let run = query.into_mysql().execute(self.enter());
-        let done = tokio::time::timeout(patience(STATEMENT_TIMEOUT), run).await;
+        let done = answer(STATEMENT_TIMEOUT, run).await;
         self.leave(done).map(Done::from)
     }
 
     pub(in crate::store) async fn fetch_optional(&mut self, query: Query) -> Result<Option<Row>, StoreError> {
         let run = query.into_mysql().fetch_optional(self.enter());
-        let row = tokio::time::timeout(patience(STATEMENT_TIMEOUT), run).await;
+        let row = answer(STATEMENT_TIMEOUT, run).await;
         Ok(self.leave(row)?.map(Row::Mysql))
     }
 
     pub(in crate::store) async fn fetch_all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
         let run = query.into_mysql().fetch_all(self.enter());
-        let rows = tokio::time::timeout(patience(STATEMENT_TIMEOUT), run).await;
+        let rows = answer(STATEMENT_TIMEOUT, run).await;
         Ok(self.leave(rows)?.into_iter().map(Row::Mysql).collect())
     }
 
     pub(super) async fn prepare(&mut self, statement: &'static Statement) -> Result<(), StoreError> {
         let prepare = self.enter().prepare(statement.mysql.into_sql_str());
-        let prepared = tokio::time::timeout(STATEMENT_TIMEOUT, prepare).await.map(|outcome| outcome.map(|_| ()));
+        let prepared = answer(STATEMENT_TIMEOUT, prepare).await.map(|_| ());
         self.leave(prepared)
     }
 
     pub(in crate::store) async fn commit(mut self) -> Result<(), StoreError> {
-        let commit = tokio::time::timeout(patience(STATEMENT_TIMEOUT), self.enter().execute("COMMIT")).await;
+        let commit = answer(STATEMENT_TIMEOUT, self.enter().execute("COMMIT")).await;
         self.leave(commit)?;
         self.in_transaction = false;
         Ok(())
     }
 
     async fn rollback(&mut self) -> Result<(), StoreError> {
-        let rollback = tokio::time::timeout(STATEMENT_TIMEOUT, self.enter().execute("ROLLBACK")).await;
+        let rollback = answer(STATEMENT_TIMEOUT, self.enter().execute("ROLLBACK")).await;
         self.leave(rollback)?;
         self.in_transaction = false;
         Ok(())
@@ -92,14 +93,9 @@ impl Lease {
     }
 
     /// After the statement: whether the connection can be used again.
-    fn leave<T>(
-        &mut self,
-        outcome: Result<Result<T, sqlx::Error>, tokio::time::error::Elapsed>,
-    ) -> Result<T, StoreError> {
-        let late = |_| StoreError::Unreachable("no answer in time".to_owned());
-        let outcome = outcome.map_err(late).and_then(|outcome| outcome.map_err(StoreError::from));
-        self.busy = outcome.as_ref().is_err_and(StoreError::is_broken);
-        if self.busy {
+    fn leave<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.busy = outcome.as_ref().is_err_and(StoreError::is_cut);
+        if matches!(outcome, Err(StoreError::Unreachable(_))) {
             // The others go to the same server.
             self.pool.forget_idle();
         }

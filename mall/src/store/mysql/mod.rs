@@ -11,6 +11,7 @@ mod gauges;
 mod lease;
 mod pool;
 mod server;
+mod wait;
 
 pub(super) use self::lease::Lease;
 pub(super) use self::pool::Pool;

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::lease::{Held, Lease};
 use super::server::{Server, connect};
+use super::wait::patience;
 use crate::config;
-use crate::store::{Done, Query, Row, Statement, StoreError, patience};
+use crate::store::{Done, Query, Row, Statement, StoreError};
 
 /// How long a caller waits for a connection when all are in use.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -173,7 +174,7 @@ impl Pool {
                 Ok(Lease::new(self.clone(), Held { connection, made: Instant::now(), permit }))
             }
             Err(error) => {
-                if error.is_broken() {
+                if matches!(error, StoreError::Unreachable(_)) {
                     self.tell_down(&error);
                 }
                 Err(error)

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{ConnectOptions as _, Executor as _};
 
-use crate::store::{StoreError, patience};
+use super::wait::answer;
+use crate::store::StoreError;
 
 const SCHEME: &str = "mysql://";
 const PORT: u16 = 3306;
@@ -15,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What each session is told. READ COMMITTED: every statement sees what is committed, so that a condition that waited for
 /// a lock is judged by the row as it is now, and no gaps are locked. Strict: a value that does not fit is an error. A lock
-/// is waited for half as long as a request may take, so that there is time for a second try.
+/// is waited for half as long as a request may take, so that there is time to say that it was not to be had.
 const SESSION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
      SET SESSION innodb_lock_wait_timeout = 1, SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')";
 
@@ -127,10 +128,7 @@ pub(in crate::store) async fn connect(server: &Server) -> Result<MySqlConnection
         connection.execute(SESSION).await?;
         Ok::<_, sqlx::Error>(connection)
     };
-    let late = |_| StoreError::Unreachable("it took too long to let us in".to_owned());
-    let outcome = tokio::time::timeout(patience(CONNECT_TIMEOUT), connecting).await;
-    let outcome = outcome.map_err(late).and_then(|outcome| outcome.map_err(StoreError::from));
-    outcome.map_err(|error| at(&server.address, error))
+    answer(CONNECT_TIMEOUT, connecting).await.map_err(|error| at(&server.address, error))
 }
 
 /// Names the server in an error about reaching it.
