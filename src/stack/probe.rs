@@ -39,22 +39,23 @@ pub async fn mysql(address: &str) -> io::Result<String> {
     greeted(&greeting).ok_or_else(|| io::Error::other("what answers is no MySQL, or refuses this host"))
 }
 
-/// Whether a Redis takes our login and answers a ping.
-pub async fn redis(address: &str, user: &str, pass: &Secret) -> io::Result<()> {
+/// The version of a Redis that takes our login.
+pub async fn redis(address: &str, user: &str, pass: &Secret) -> io::Result<String> {
     let mut request = String::new();
     let login: Vec<&str> = ["AUTH", user, pass.expose()].into_iter().filter(|word| !word.is_empty()).collect();
     if !pass.is_empty() {
         request.push_str(&command(&login));
     }
+    request.push_str(&command(&["INFO", "server"]));
     request.push_str(&command(&["PING"]));
     let told =
         ask(address, request.as_bytes(), |bytes| bytes.starts_with(b"-") || bytes.ends_with(b"+PONG\r\n")).await?;
     let told = String::from_utf8_lossy(&told);
-    match told.lines().find(|line| line.starts_with('-')) {
-        Some(refusal) => Err(io::Error::other(refusal.trim_start_matches('-').to_owned())),
-        None if told.ends_with("+PONG\r\n") => Ok(()),
-        None => Err(io::Error::other("what answers is no Redis")),
+    if let Some(refusal) = told.lines().find(|line| line.starts_with('-')) {
+        return Err(io::Error::other(refusal.trim_start_matches('-').to_owned()));
     }
+    let version = told.lines().find_map(|line| line.strip_prefix("redis_version:"));
+    version.map(|version| version.trim().to_owned()).ok_or_else(|| io::Error::other("what answers is no Redis"))
 }
 
 /// Sends, then reads until enough was read, the other side closes, or the time is over.
@@ -118,8 +119,10 @@ mod tests {
         let greeting = b"\x4a\0\0\0\x0a5.5.5-10.11.6-MariaDB\0rest";
         assert_eq!(mysql(&server(greeting).await).await.expect("greets"), "5.5.5-10.11.6-MariaDB");
         let none = Secret::default();
-        redis(&server(b"+PONG\r\n").await, "", &none).await.expect("answers");
-        redis(&server(b"+OK\r\n+PONG\r\n").await, "shop", &"x".into()).await.expect("answers");
+        let told = b"$24\r\n# Server\r\nredis_version:7.0.15\r\n\r\n+PONG\r\n";
+        assert_eq!(redis(&server(told).await, "", &none).await.expect("answers"), "7.0.15");
+        let told = b"+OK\r\n$22\r\nredis_version:7.2.4\r\n\r\n+PONG\r\n";
+        assert_eq!(redis(&server(told).await, "shop", &"x".into()).await.expect("answers"), "7.2.4");
         let refused = redis(&server(b"-NOAUTH Authentication required.\r\n").await, "", &none).await;
         assert!(refused.is_err_and(|error| error.to_string().starts_with("NOAUTH")));
         let found =

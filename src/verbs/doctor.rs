@@ -116,7 +116,7 @@ async fn servers() -> Vec<Check> {
             let of = format!("{} of stack '{}'", look.server, folder.stack());
             match look.says {
                 Ok(says) => Check::new("server", Verdict::Passed, format!("{of} answers: {says}")),
-                Err(why) => Check::new("server", silent, format!("{of} does not answer: {why}")),
+                Err(why) => Check::new("server", silent, format!("{of} {why}")),
             }
         });
         checks.collect::<Vec<_>>()

@@ -16,8 +16,8 @@ use crate::seed::Seed;
 static SQLITE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
 static MYSQL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/mysql");
 
-/// Held on a server by whoever prepares its databases; others wait this many seconds for it.
-const LOCK: &str = "SELECT get_lock(concat('mallctl migrate ', ?), 60)";
+/// Held on a server by whoever prepares its databases; others wait this many seconds for it. MySQL takes 64 characters.
+const LOCK: &str = "SELECT get_lock(concat('mallctl ', sha1(?)), 60)";
 
 /// Migrates and seeds the databases around the configuration's data source (see [`DataSources::around`]); what is there
 /// already stays as it is. Returns the identity of the data.

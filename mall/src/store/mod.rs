@@ -25,6 +25,7 @@ pub(crate) use self::connection::Connection;
 pub use self::database::{Database, FromStore, Transaction};
 pub use self::error::StoreError;
 pub use self::migrate::{data_id, migrate_and_seed, prepare};
+pub use self::mysql::system_of;
 pub use self::remove::remove;
 pub use self::row::{Column, Done, Row};
 pub use self::source::DataSources;

@@ -11,8 +11,10 @@ mod gauges;
 mod lease;
 mod pool;
 mod server;
+mod version;
 mod wait;
 
 pub(super) use self::lease::Lease;
 pub(super) use self::pool::Pool;
 pub(super) use self::server::{Server, connect, with_database, without_password};
+pub use self::version::system_of;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::lease::{Held, Lease};
 use super::server::{Server, connect};
+use super::version::system_of;
 use super::wait::patience;
 use crate::config;
 use crate::store::{Done, Query, Row, Statement, StoreError};
@@ -78,7 +79,7 @@ impl Pool {
         Self { inner: Arc::new(inner) }
     }
 
-    /// `mariadb` or `mysql`, as the server says; it is waited for.
+    /// `mariadb` or `mysql`, as the server says, if it is one that we can use; it is waited for.
     pub(in crate::store) async fn system(&self) -> Result<&'static str, StoreError> {
         let deadline = Instant::now() + START_TIMEOUT;
         let mut connection = loop {
@@ -94,7 +95,7 @@ impl Pool {
         let row = sqlx::query("SELECT version()").fetch_one(&mut connection).await?;
         let version: String = row.try_get(0)?;
         let _ = connection.close().await;
-        Ok(if version.contains("MariaDB") { "mariadb" } else { "mysql" })
+        system_of(&version)
     }
 
     pub(in crate::store) async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, StoreError> {

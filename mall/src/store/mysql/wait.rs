@@ -64,7 +64,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_with_little_time_blames_nobody() {
         assert_eq!(patience(Duration::from_secs(5)), Duration::from_secs(5));
-        let silent = answer(Duration::from_secs(5), std::future::pending::<Result<(), sqlx::Error>>());
+        let silent = async { answer(Duration::from_secs(5), std::future::pending::<Result<(), sqlx::Error>>()).await };
         let outcome = within(Some(Duration::from_millis(60)), silent).await.expect("is answered before it is over");
         assert!(matches!(outcome, Err(StoreError::OutOfTime)), "{outcome:?}");
     }
