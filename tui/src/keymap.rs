@@ -78,8 +78,10 @@ pub enum Action {
     Enter,
     /// One level up.
     Back,
-    /// The other panel.
+    /// The next panel.
     NextPanel,
+    /// The panel before.
+    PreviousPanel,
     /// Types a trace query.
     Filter,
     /// Removes the query.

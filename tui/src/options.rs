@@ -68,7 +68,7 @@ pub enum Screen {
     Traces,
     /// Operations and edges.
     Services,
-    /// Breakers and balance.
+    /// Breakers, balance, shedding and limits.
     Resilience,
     /// The load run.
     Load,

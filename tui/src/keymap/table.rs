@@ -89,8 +89,9 @@ keys! {
     Resilience {
         UP => A::Up, "previous and next row", "";
         DOWN => A::Down, "", "";
-        TAB => A::NextPanel, "breakers or balance", "tab";
-        ENTER => A::Enter, "the traces that tipped the breaker, or went through the replica", "enter";
+        &[key(KeyCode::Tab)] => A::NextPanel, "on and back: breakers, balance, shedding, limits", "tab";
+        &[key(KeyCode::BackTab)] => A::PreviousPanel, "", "";
+        ENTER => A::Enter, "traces that tipped it, passed it or were refused", "enter";
         BACK => A::Back, "back to the overview", "";
     }
     Load {
@@ -124,7 +125,7 @@ keys! {
         &[ch('1')] => A::Open(Screen::Overview), "overview: what changed", "";
         &[ch('2')] => A::Open(Screen::Traces), "traces", "";
         &[ch('3')] => A::Open(Screen::Services), "services: operations and edges", "";
-        &[ch('4')] => A::Open(Screen::Resilience), "resilience: breakers and balance", "";
+        &[ch('4')] => A::Open(Screen::Resilience), "resilience: breakers, balance, shedding, limits", "";
         &[ch('5')] => A::Open(Screen::Load), "load: the run and its clocks", "";
         &[ch('7')] => A::Open(Screen::Alerts), "alerts: rules and states", "";
         &[ch(' ')] => A::Freeze, "freeze the view; receiving goes on", "space";

@@ -108,24 +108,31 @@ pub struct TraceUi {
 }
 
 /// A panel of the resilience screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ResiliencePanel {
     /// Breakers.
     #[default]
     Breakers,
     /// Balance.
     Balance,
+    /// Shedders.
+    Shedding,
+    /// Limits.
+    Limits,
+}
+
+impl ResiliencePanel {
+    /// Every panel, from the top and the left.
+    pub const ALL: [Self; 4] = [Self::Breakers, Self::Balance, Self::Shedding, Self::Limits];
 }
 
 /// State of the resilience screen.
 #[derive(Debug, Clone, Default)]
 pub struct ResilienceUi {
-    /// Which panel the arrows move in.
+    /// Which panel was chosen for the arrows.
     pub panel: ResiliencePanel,
-    /// Selected breaker: place, caller, name.
-    pub breaker: Option<(String, String, String)>,
-    /// Selected replica.
-    pub replica: Option<String>,
+    /// Key of the selected row of each panel that has one.
+    pub selected: HashMap<ResiliencePanel, String>,
 }
 
 /// State of a screen that only has a list.

@@ -2,7 +2,8 @@
 
 use crate::capture;
 use crate::model::Model;
-use crate::simulate::{Drill, FAULT_AT, Shop};
+use crate::simulate::{Drill, FAULT_AT, Shop, Tally};
+use crate::tests::resilience::in_panel;
 use crate::theme::{Depth, Theme};
 use crate::view::overview::{cause_parts, layout};
 use crate::{Format, Screen, fmt};
@@ -78,6 +79,36 @@ fn balance_shows_the_shares_and_loads_of_the_picks() {
             .find(|line| line.trim_start().starts_with(&format!("/{}", &replica.instance[8..])))
             .unwrap_or_default();
         assert!(line.contains(&format!("{share} %")) && line.contains(&fmt::count(load as u64)), "{line}");
+    }
+}
+
+#[test]
+fn what_is_known_of_a_shedder_and_a_limit_is_what_they_refused() {
+    let shop = Shop::run(Drill::Overload, FAULT_AT + 12);
+    let window = &shop.tallies[shop.tallies.len() - 10..];
+    let asked: u64 = window.iter().map(|tally| tally.requests - tally.refused.1).sum();
+    let sum = |tallies: &[Tally], part: fn(&Tally) -> u64| tallies.iter().map(part).sum::<u64>();
+    let shed = |tally: &Tally| tally.refused.0;
+    let drops = sum(window, shed);
+    let screen = text(&in_panel(2), Screen::Resilience);
+    let ledger = format!("passes {} + drops {} = {}", fmt::count(asked - drops), fmt::count(drops), fmt::count(asked));
+    for wanted in [
+        ledger,
+        format!("drops {} since start", fmt::count(sum(&shop.tallies, shed))),
+        format!("drops {} in 10 s", fmt::percent1(drops as f64 / asked as f64)),
+        format!("most in one second {}", window.iter().map(shed).max().unwrap_or(0)),
+        "cpu 94.3 % >= 90.0 %  flying 61 > limit 48.0  average 58.2 > limit 48.0".to_owned(),
+    ] {
+        assert!(screen.contains(&wanted), "{wanted} misses:\n{screen}");
+    }
+    let limited = |tally: &Tally| tally.refused.1;
+    let screen = text(&in_panel(3), Screen::Resilience);
+    for wanted in [
+        format!("refused {} = {} in 10 s", sum(window, limited), fmt::count(3_200 + sum(window, limited))),
+        format!("refused {} since start", sum(&shop.tallies, limited)),
+        "counts per user  rescued 0 in 10 s".to_owned(),
+    ] {
+        assert!(screen.contains(&wanted), "{wanted} misses:\n{screen}");
     }
 }
 

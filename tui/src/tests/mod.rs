@@ -2,6 +2,7 @@
 
 mod consistency;
 mod keys;
+mod resilience;
 mod robustness;
 mod screens;
 mod sentences;

@@ -12,6 +12,7 @@ use crate::model::ui::{Overlay, TraceUi};
 use crate::model::{Link, Model};
 use crate::msg::{Answer, Msg};
 use crate::simulate::{Drill, FAULT_AT, Shop};
+use crate::tests::resilience::in_panel;
 use crate::theme::{Depth, Theme};
 use crate::update::update;
 use crate::{Launch, Screen, view};
@@ -21,6 +22,7 @@ static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
     models.extend(
         [Drill::None, Drill::SlowReplica, Drill::Brownout].map(|drill| Shop::run(drill, FAULT_AT + 12).model()),
     );
+    models.extend((0..4).map(in_panel));
     let mut lost = models[2].clone();
     lost.link = Link::Lost { since_ns: 0, why: "connection refused".to_owned() };
     lost.overlay = Some(Overlay::Help(3));
@@ -72,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_screen_in_any_rectangle(width in 0_u16..200, height in 0_u16..200, which in 0_usize..5, screen in 0_usize..6, ascii: bool) {
+    fn any_screen_in_any_rectangle(width in 0_u16..200, height in 0_u16..200, which in 0..MODELS.len(), screen in 0_usize..6, ascii: bool) {
         let mut model = MODELS[which].clone();
         model.screen = Screen::ALL[screen].0;
         model.theme = Theme::new(Depth::Indexed, ascii);

@@ -9,6 +9,7 @@ use crate::model::Model;
 use crate::model::ui::{MapCursor, Overlay, TraceUi};
 use crate::msg::{Answer, Msg};
 use crate::simulate::{self, Drill, FAULT_AT, Shop};
+use crate::tests::resilience::in_panel;
 use crate::theme::{Depth, Theme};
 use crate::update::update;
 use crate::{Format, Launch, Screen, capture, view};
@@ -220,6 +221,13 @@ fn resilience_of_a_slow_replica() {
 #[test]
 fn resilience_of_a_brownout() {
     check("resilience-brownout", &with_screen(Shop::run(Drill::Brownout, FAULT_AT + 12).model(), Screen::Resilience));
+}
+
+#[test]
+fn resilience_with_a_row_of_each_list_selected() {
+    for (tabs, name) in [(1, "resilience-replica"), (2, "resilience-shedder"), (3, "resilience-limit")] {
+        check(name, &in_panel(tabs));
+    }
 }
 
 #[test]

@@ -3,14 +3,12 @@
 mod answers;
 mod overlays;
 mod overview;
-mod resilience;
+pub mod resilience;
 mod trace;
 mod traces;
 
 use collector_api::console as wire;
 use crossterm::event::{KeyEvent, KeyEventKind};
-
-pub use resilience::{breakers, key as breaker_key};
 
 use crate::keymap::{self, Action, Context};
 use crate::model::data::Data;

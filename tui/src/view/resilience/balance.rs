@@ -2,15 +2,19 @@
 
 use collector_api::console::{BalancedService, Replica};
 
-use super::nothing;
+use super::columns::rest;
+use super::{hint, mark, nothing};
 use crate::fmt;
 use crate::model::Model;
+use crate::model::data::WINDOW_S;
 use crate::model::seconds::ratio;
 use crate::model::ui::ResiliencePanel;
 use crate::theme::Role;
+use crate::update::resilience::{focus, rows};
 use crate::widget::bar;
 use crate::widget::pen::Pen;
 use crate::widget::spark;
+use crate::widget::table::first_row;
 
 /// Where the columns end, by the width of the terminal; a column that does not fit is 0.
 struct Columns {
@@ -41,6 +45,61 @@ fn columns(width: u16) -> Columns {
     Columns { bar, share, figures, series: (end + 2, series_width) }
 }
 
+/// A line below the heading.
+enum Line<'a> {
+    Service(&'a BalancedService),
+    Replica(Row<'a>),
+    /// Of the selected replica.
+    Details(&'a Replica),
+}
+
+/// A replica beside the others of its service.
+struct Row<'a> {
+    replica: &'a Replica,
+    /// Whole percent of the picks.
+    share: u32,
+    /// Whether that is far from a fair share.
+    is_off: bool,
+    /// Most picks of any replica of the service in one second.
+    busiest: u64,
+}
+
+/// Lines of the panel, with its heading.
+pub fn height(model: &Model) -> u16 {
+    u16::try_from(lines(model).0.len() + 1).unwrap_or(u16::MAX)
+}
+
+/// Every line, and where the selected replica's stands.
+fn lines(model: &Model) -> (Vec<Line<'_>>, Option<usize>) {
+    let selected = rows::selected_at(model, ResiliencePanel::Balance);
+    let is_focused = focus(model) == ResiliencePanel::Balance;
+    let (mut lines, mut at, mut number) = (Vec::new(), None, 0);
+    for service in &model.data().balance {
+        lines.push(Line::Service(service));
+        for row in group(service) {
+            let replica = row.replica;
+            lines.push(Line::Replica(row));
+            if selected == Some(number) {
+                at = Some(lines.len() - 1);
+                lines.extend(is_focused.then_some(Line::Details(replica)));
+            }
+            number += 1;
+        }
+    }
+    (lines, at)
+}
+
+fn group(service: &BalancedService) -> impl Iterator<Item = Row<'_>> {
+    let picks: Vec<u64> = service.replicas.iter().map(|replica| replica.picks).collect();
+    let total = picks.iter().fold(0_u64, |sum, picks| sum.saturating_add(*picks));
+    let count = picks.len() as f64;
+    let busiest = service.replicas.iter().flat_map(|replica| &replica.series).copied().max().unwrap_or(0);
+    service.replicas.iter().zip(fmt::shares(&picks)).map(move |(replica, share)| {
+        let relative = ratio(replica.picks, total) * count;
+        Row { replica, share, is_off: total >= 30 && !(0.5..=1.3).contains(&relative), busiest }
+    })
+}
+
 /// Draws the panel.
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let columns = columns(pen.width());
@@ -52,43 +111,59 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         }
     }
     pen.say(columns.series.0, 0, if columns.series.1 >= 60 { " picks, 60 s " } else { " 60 s " }, Role::Heading);
-    let services = &model.data().balance;
-    if services.is_empty() {
+    let (lines, at) = lines(model);
+    if lines.is_empty() {
         nothing(pen, 1, "no picks yet: replicas appear with the first balanced call");
         return;
     }
-    let mut y = 1;
-    for service in services {
-        y = group(model, service, &columns, pen, y);
+    let is_focused = focus(model) == ResiliencePanel::Balance;
+    let room = pen.height().saturating_sub(1);
+    let first = first_row(at, lines.len(), room);
+    let is_shown = |number: usize| (first..first + usize::from(room)).contains(&number);
+    let (mut all, mut shown) = (0, 0);
+    for (number, line) in lines.iter().enumerate() {
+        all += usize::from(matches!(line, Line::Replica(_)));
+        if !is_shown(number) {
+            continue;
+        }
+        let y = (number - first) as u16 + 1;
+        if is_focused && at == Some(number) {
+            mark(pen, y);
+        }
+        match line {
+            Line::Service(service) => heading(service, pen, y),
+            Line::Replica(line) => {
+                shown += 1;
+                row(line, &columns, pen, y);
+            }
+            Line::Details(replica) => details(replica, pen, y),
+        }
     }
+    rest(pen, all, shown);
 }
 
-fn group(model: &Model, service: &BalancedService, columns: &Columns, pen: &mut Pen<'_>, mut y: u16) -> u16 {
+fn heading(service: &BalancedService, pen: &mut Pen<'_>, y: u16) {
     let hue = pen.theme.service(&service.service);
     let x = pen.put(2, y, &service.service, hue);
     let count = service.replicas.len().max(1);
     pen.say(x + 2, y, &format!("fair {}", fmt::percent(1.0 / count as f64)), Role::Quiet);
-    y += 1;
-    let picks: Vec<u64> = service.replicas.iter().map(|replica| replica.picks).collect();
-    let shares = fmt::shares(&picks);
-    let total: u64 = picks.iter().sum();
-    let busiest = service.replicas.iter().flat_map(|replica| &replica.series).copied().max().unwrap_or(0);
-    let is_focused = model.resilience.panel == ResiliencePanel::Balance;
-    for (replica, share) in service.replicas.iter().zip(shares) {
-        if is_focused && model.resilience.replica.as_ref() == Some(&replica.instance) {
-            pen.shade(0, y, pen.width(), pen.theme.style(Role::Selected));
-            pen.say(0, y, pen.theme.glyphs.cursor, Role::Accent);
-        }
-        let relative = ratio(replica.picks, total) * count as f64;
-        let is_off = total >= 30 && !(0.5..=1.3).contains(&relative);
-        let role = if is_off { Role::Accent } else { Role::Text };
-        row(replica, share, role, columns, pen, y, busiest);
-        y += 1;
-    }
-    y
 }
 
-fn row(replica: &Replica, share: u32, role: Role, columns: &Columns, pen: &mut Pen<'_>, y: u16, busiest: u64) {
+/// What a row has no column for, whatever the width.
+fn details(replica: &Replica, pen: &mut Pen<'_>, y: u16) {
+    let picks = format!("{} picks in {WINDOW_S} s, {} forced", fmt::count(replica.picks), fmt::count(replica.forced));
+    let x = pen.say(6, y, &picks, Role::Text);
+    let role = if replica.errors > 0 { Role::Error } else { Role::Text };
+    let x = pen.say(x + 2, y, &format!("{} failed", fmt::count(replica.errors)), role);
+    let x = pen.say(x + 2, y, &format!("regret {}", fmt::nanos(replica.regret_ns)), Role::Text);
+    let x =
+        if replica.address.is_empty() { x } else { pen.say(x + 2, y, &format!("at {}", replica.address), Role::Quiet) };
+    hint(pen, x, y, "enter: its traces");
+}
+
+fn row(line: &Row<'_>, columns: &Columns, pen: &mut Pen<'_>, y: u16) {
+    let Row { replica, share, is_off, busiest } = *line;
+    let role = if is_off { Role::Accent } else { Role::Text };
     let number = replica.instance.rsplit_once('/').map_or(replica.instance.as_str(), |(_, number)| number);
     pen.say(4, y, &format!("/{number}"), role);
     let style = pen.theme.style(role);

@@ -2,22 +2,22 @@
 
 use collector_api::console::Breaker;
 
-use super::nothing;
+use super::{mark, nothing};
 use crate::fmt;
 use crate::model::Model;
 use crate::model::data::WINDOW_S;
 use crate::model::ui::ResiliencePanel;
 use crate::theme::Role;
-use crate::update;
+use crate::update::resilience::{focus, rows};
 use crate::widget::pen::{Pen, text_width};
 use crate::widget::spark;
 
 /// Draws the panel.
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     pen.rule(0, "breakers");
-    let breakers = update::breakers(model);
+    let breakers = rows::breakers(model);
     let dropping = breakers.iter().filter(|breaker| is_dropping(breaker)).count();
-    let trips: u64 = breakers.iter().map(|breaker| breaker.trips).sum();
+    let trips = breakers.iter().fold(0_u64, |sum, breaker| sum.saturating_add(breaker.trips));
     let words =
         format!(" {} breakers, {dropping} throttling, {} trips since start ", breakers.len(), fmt::count(trips));
     let end = pen.width().saturating_sub(2);
@@ -30,18 +30,17 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         );
         return;
     }
-    let selected = model.resilience.breaker.as_ref();
-    let is_focused = model.resilience.panel == ResiliencePanel::Breakers;
+    let at = rows::selected_at(model, ResiliencePanel::Breakers);
+    let is_focused = focus(model) == ResiliencePanel::Breakers;
     let mut y = 1;
-    let skip = first_shown(&breakers, selected, pen.height());
-    for breaker in breakers.iter().skip(skip) {
+    let skip = first_shown(&breakers, at, pen.height());
+    for (row, breaker) in breakers.iter().enumerate().skip(skip) {
         if y >= pen.height() {
             break;
         }
-        let is_selected = is_focused && selected == Some(&update::breaker_key(breaker));
+        let is_selected = is_focused && at == Some(row);
         if is_selected {
-            pen.shade(0, y, pen.width(), pen.theme.style(Role::Selected));
-            pen.say(0, y, pen.theme.glyphs.cursor, Role::Accent);
+            mark(pen, y);
         }
         y = if is_dropping(breaker) || is_selected { full(breaker, pen, y) } else { line(breaker, pen, y) };
     }
@@ -51,16 +50,17 @@ fn is_dropping(breaker: &Breaker) -> bool {
     breaker.ratio > 0.0 || breaker.rejected > 0
 }
 
-/// How many breakers are scrolled away so that the selected one is seen.
-fn first_shown(breakers: &[&Breaker], selected: Option<&(String, String, String)>, height: u16) -> usize {
-    let at =
-        selected.and_then(|key| breakers.iter().position(|breaker| update::breaker_key(breaker) == *key)).unwrap_or(0);
-    let rows = |breaker: &Breaker| if is_dropping(breaker) { 4 } else { 1 };
-    let mut first = at;
-    let mut used = rows(breakers[at]);
-    while first > 0 && used + rows(breakers[first - 1]) < height {
+/// How many breakers are scrolled away so that the selected one is seen with its details.
+fn first_shown(breakers: &[&Breaker], selected: Option<usize>, height: u16) -> usize {
+    let lines = |row: usize| match breakers.get(row) {
+        Some(breaker) if is_dropping(breaker) || selected == Some(row) => 4,
+        _ => 1,
+    };
+    let mut first = selected.unwrap_or(0);
+    let mut used = lines(first);
+    while first > 0 && used + lines(first - 1) < height {
         first -= 1;
-        used += rows(breakers[first]);
+        used += lines(first);
     }
     first
 }
@@ -74,7 +74,7 @@ fn title(breaker: &Breaker, pen: &mut Pen<'_>, y: u16) -> u16 {
 }
 
 fn calls(breaker: &Breaker) -> u64 {
-    breaker.ok + breaker.failed + breaker.rejected
+    breaker.ok.saturating_add(breaker.failed).saturating_add(breaker.rejected)
 }
 
 fn line(breaker: &Breaker, pen: &mut Pen<'_>, y: u16) -> u16 {

@@ -41,7 +41,7 @@ pub fn columns<const N: usize>(width: u16, name: u16, columns: &[Column; N]) -> 
 
 /// A minute of counts, ending at a column's end.
 pub fn series(pen: &mut Pen<'_>, end: u16, y: u16, counts: &[u64], role: Role) {
-    let folded: Vec<f64> = counts.chunks(6).map(|chunk| chunk.iter().sum::<u64>() as f64).collect();
+    let folded: Vec<f64> = counts.chunks(6).map(|chunk| chunk.iter().map(|count| *count as f64).sum()).collect();
     let largest = folded.iter().copied().fold(1.0, f64::max);
     let style = pen.theme.style(role);
     spark::row(pen, end.saturating_sub(SERIES), y, SERIES, &folded, largest, style);

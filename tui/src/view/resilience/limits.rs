@@ -3,11 +3,15 @@
 use collector_api::console::Limit;
 
 use super::columns::{Column, columns, rest, series};
+use super::mark;
 use crate::fmt;
 use crate::model::Model;
 use crate::model::data::WINDOW_S;
+use crate::model::ui::ResiliencePanel;
 use crate::theme::Role;
+use crate::update::resilience::{focus, rows};
 use crate::widget::pen::Pen;
+use crate::widget::table::first_row;
 
 /// Columns after the name, in the order in which they stand.
 const COLUMNS: [Column; 5] = [
@@ -21,16 +25,6 @@ const COLUMNS: [Column; 5] = [
 /// Columns of the process and the limit's name, at least.
 const NAME: u16 = 20;
 
-/// Limits as the panel lists them: what refuses first, then by process and name.
-fn sorted(model: &Model) -> Vec<&Limit> {
-    let mut limits: Vec<&Limit> = model.data().refusals.limits.iter().collect();
-    limits.sort_by(|a, b| {
-        let heat = |limit: &Limit| (limit.rejections, limit.rescues, limit.rejections_total > 0);
-        heat(b).cmp(&heat(a)).then_with(|| (&a.instance, &a.name).cmp(&(&b.instance, &b.name)))
-    });
-    limits
-}
-
 /// Draws the panel.
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     pen.rule(0, "limits");
@@ -38,12 +32,19 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     for (end, column) in ends.iter().zip(&COLUMNS).filter(|(end, _)| **end > 0) {
         pen.figure(*end, 0, &format!(" {}", column.title), Role::Heading);
     }
-    let limits = sorted(model);
-    let rows = usize::from(pen.height().saturating_sub(1));
-    for (y, limit) in (1..).zip(limits.iter().take(rows)) {
+    let limits = rows::limits(model);
+    let room = pen.height().saturating_sub(1);
+    let at = rows::selected_at(model, ResiliencePanel::Limits);
+    let is_focused = focus(model) == ResiliencePanel::Limits;
+    let first = first_row(at, limits.len(), room);
+    let shown = limits.iter().enumerate().skip(first).take(usize::from(room));
+    for (y, (number, limit)) in (1..).zip(shown) {
+        if is_focused && at == Some(number) {
+            mark(pen, y);
+        }
         row(limit, &ends, pen, y);
     }
-    rest(pen, limits.len(), rows);
+    rest(pen, limits.len(), usize::from(room));
 }
 
 fn row(limit: &Limit, ends: &[u16; 5], pen: &mut Pen<'_>, y: u16) {

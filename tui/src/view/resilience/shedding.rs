@@ -3,12 +3,16 @@
 use collector_api::console::Shedder;
 
 use super::columns::{Column, columns, rest, series};
+use super::mark;
 use crate::fmt;
 use crate::model::Model;
 use crate::model::data::WINDOW_S;
+use crate::model::ui::ResiliencePanel;
 use crate::theme::Role;
+use crate::update::resilience::{focus, rows};
 use crate::widget::bar;
 use crate::widget::pen::Pen;
+use crate::widget::table::first_row;
 
 /// Columns after the name, in the order in which they stand.
 const COLUMNS: [Column; 6] = [
@@ -22,21 +26,6 @@ const COLUMNS: [Column; 6] = [
 
 /// Columns of a process and its place, at least.
 const NAME: u16 = 17;
-
-/// Shedders as the panel lists them: who drops first, then who is nearest to it.
-fn sorted(model: &Model) -> Vec<&Shedder> {
-    let mut shedders: Vec<&Shedder> = model.data().refusals.shedders.iter().collect();
-    shedders.sort_by(|a, b| {
-        let heat = |shedder: &Shedder| (shedder.drops, (load(shedder) * 100.0) as u64);
-        heat(b).cmp(&heat(a)).then_with(|| (&a.instance, &a.place).cmp(&(&b.instance, &b.place)))
-    });
-    shedders
-}
-
-/// Processor share in use over the share from which requests may be shed; 0 for a shedder that is off.
-fn load(shedder: &Shedder) -> f64 {
-    if shedder.cpu_threshold > 0.0 { shedder.cpu / shedder.cpu_threshold } else { 0.0 }
-}
 
 /// A process has one shedder, but for a gateway that refuses some routes last.
 fn special_place(shedder: &Shedder) -> Option<&str> {
@@ -56,12 +45,19 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     for (end, column) in ends.iter().zip(&COLUMNS).filter(|(end, _)| **end > 0) {
         pen.figure(*end, 0, &format!(" {}", column.title), Role::Heading);
     }
-    let shedders = sorted(model);
-    let rows = usize::from(pen.height().saturating_sub(1));
-    for (y, shedder) in (1..).zip(shedders.iter().take(rows)) {
+    let shedders = rows::shedders(model);
+    let room = pen.height().saturating_sub(1);
+    let at = rows::selected_at(model, ResiliencePanel::Shedding);
+    let is_focused = focus(model) == ResiliencePanel::Shedding;
+    let first = first_row(at, shedders.len(), room);
+    let shown = shedders.iter().enumerate().skip(first).take(usize::from(room));
+    for (y, (number, shedder)) in (1..).zip(shown) {
+        if is_focused && at == Some(number) {
+            mark(pen, y);
+        }
         row(shedder, &ends, pen, y);
     }
-    rest(pen, shedders.len(), rows);
+    rest(pen, shedders.len(), usize::from(room));
 }
 
 fn row(shedder: &Shedder, ends: &[u16; 6], pen: &mut Pen<'_>, y: u16) {
@@ -72,12 +68,12 @@ fn row(shedder: &Shedder, ends: &[u16; 6], pen: &mut Pen<'_>, y: u16) {
         pen.column(x + 1, y, name_room(pen.width(), ends).saturating_sub(x + 1), place, style);
     }
     let is_dropping = shedder.drops > 0;
-    let is_hot = load(shedder) >= 1.0;
+    let is_hot = rows::heat_of(shedder) >= 1.0;
     let heat = if is_hot || is_dropping { Role::Warn } else { Role::Text };
     let [bar_end, cpu, flying, passes, drops, sixty] = *ends;
     if bar_end > 0 {
         let style = pen.theme.style(heat);
-        bar::grow(pen, bar_end - 12, y, 12, load(shedder), style);
+        bar::grow(pen, bar_end - 12, y, 12, rows::heat_of(shedder), style);
     }
     let off = shedder.cpu_threshold <= 0.0;
     let share = |thousandths: f64| format!("{:.0}", thousandths / 10.0);
