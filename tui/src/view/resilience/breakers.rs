@@ -119,7 +119,7 @@ fn full(breaker: &Breaker, pen: &mut Pen<'_>, y: u16) -> u16 {
     let span = 60.min(pen.width() / 2);
     let largest = breaker.series.iter().copied().fold(0.1, f64::max);
     spark::row(pen, 4, y, span, &breaker.series, largest, style);
-    let x = pen.say(5 + span, y, "drop ratio, 60 s", Role::Quiet);
+    let x = pen.say(5 + span, y, &format!("drop ratio, {span} s"), Role::Quiet);
     let hint = "enter: a trace that tipped it";
     if !breaker.exemplars.is_empty() && x + 2 + text_width(hint) < pen.width() {
         pen.figure(end, y, hint, Role::Quiet);
