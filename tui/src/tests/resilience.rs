@@ -96,9 +96,9 @@ fn the_last_row_of_a_long_list_is_seen_with_what_is_known_of_it() {
         (10..40).map(|n| wire::Limit { name: format!("limit-{n}"), ..limit.clone() }).collect();
     let wanted = [
         ["call-39", "ok 4,000 + failed 0 + rejected 0 = 4,000", "drop ratio, "],
-        ["/39", "39 picks in 10 s, 0 forced  0 failed", " more "],
-        ["pay-rpc/39", "shedder of pay-rpc/39", "passes 1,333 + drops 0 = 1,333 in 10 s"],
-        ["limit-39", "limit of gateway limit-39", "passes 4,000 + refused 0 = 4,000 in 10 s"],
+        ["/39", "39 picks in 10 s, 0 forced  0 failed", "balance 20 more -"],
+        ["shedding 24 more cpu / from", "shedder of pay-rpc/39", "passes 1,333 + drops 0 = 1,333 in 10 s"],
+        ["limits 24 more -", "limit of gateway limit-39", "passes 4,000 + refused 0 = 4,000 in 10 s"],
     ];
     for words in wanted {
         (0..40).for_each(|_| {

@@ -139,7 +139,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
             Line::Details(replica) => details(replica, pen, y),
         }
     }
-    rest(pen, all, shown);
+    rest(pen, "balance", all, shown);
 }
 
 fn heading(service: &BalancedService, pen: &mut Pen<'_>, y: u16) {

@@ -1,7 +1,7 @@
 //! Columns of figures that give way where a panel is narrow.
 
 use crate::theme::Role;
-use crate::widget::pen::Pen;
+use crate::widget::pen::{Pen, text_width};
 use crate::widget::spark;
 
 /// A column; those of a small rank find room first.
@@ -47,10 +47,11 @@ pub fn series(pen: &mut Pen<'_>, end: u16, y: u16, counts: &[u64], role: Role) {
     spark::row(pen, end.saturating_sub(SERIES), y, SERIES, &folded, largest, style);
 }
 
-/// Says in the heading how many rows are not shown.
-pub fn rest(pen: &mut Pen<'_>, all: usize, shown: usize) {
+/// Says behind a panel's title how many rows are not shown, in eight columns: the next heading begins there.
+pub fn rest(pen: &mut Pen<'_>, title: &str, all: usize, shown: usize) {
     if all > shown {
-        pen.say(12, 0, &format!(" {} more ", all - shown), Role::Heading);
+        let words = format!("{:>2} more", all - shown);
+        pen.say(text_width(title) + 4, 0, &format!("{words:<8}"), Role::Heading);
     }
 }
 

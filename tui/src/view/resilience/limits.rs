@@ -44,7 +44,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         }
         row(limit, &ends, pen, y);
     }
-    rest(pen, limits.len(), usize::from(room));
+    rest(pen, "limits", limits.len(), usize::from(room));
 }
 
 fn row(limit: &Limit, ends: &[u16; 5], pen: &mut Pen<'_>, y: u16) {

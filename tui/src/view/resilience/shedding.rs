@@ -57,7 +57,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
         }
         row(shedder, &ends, pen, y);
     }
-    rest(pen, shedders.len(), usize::from(room));
+    rest(pen, "shedding", shedders.len(), usize::from(room));
 }
 
 fn row(shedder: &Shedder, ends: &[u16; 6], pen: &mut Pen<'_>, y: u16) {
