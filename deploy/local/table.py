@@ -41,13 +41,14 @@ def column(name):
         f"{1e3 * shop / orders:.2f} ms",
         f"{1e3 * servers / orders:.2f} ms" if servers else "-",
         f"{100 * run['host']['steal']:.1f} %",
+        f"{read(f'{name}.held').strip()} /s",
         read(f"{name}.verdict").strip().splitlines()[-1].removeprefix("verdict: "),
     ]
 
 
 rows = [
     "offered", "achieved", "p50", "p99", "sent", "failed", "joined", "CPU of the shop per order",
-    "CPU of the servers per order", "steal", "verify",
+    "CPU of the servers per order", "steal", "highest rate held", "verify",
 ]  # fmt: skip
 print(f"{'':<30}{'embedded':>14}{'servers':>14}")
 for row, embedded, servers in zip(rows, column("embedded"), column("servers")):
