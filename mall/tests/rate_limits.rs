@@ -91,6 +91,11 @@ async fn replay_period(vector: &PeriodVector) {
         assert_eq!((reply, value), (call.reply, call.value), "call {at} of {}", vector.key);
         assert!(about(ttl, call.ttl_s), "{ttl} s");
     }
+    let _: () = redis.query(redis::cmd("EXPIRE").arg(&key).arg(7)).await.expect("answers");
+    assert!(
+        about(limit.ends_in_s(&vector.key).await as i64, vector.window_s.min(7) as i64),
+        "what is left of the period"
+    );
     remove(&redis, &[&key]).await;
 }
 

@@ -39,7 +39,7 @@ pub struct Rejected {
     pub limiter: Arc<str>,
     /// What it counts by: `route` or `user`.
     pub per: &'static str,
-    /// Seconds after which asking again is worth it: one, or the period of a quota, which may end sooner.
+    /// Seconds after which asking again is worth it: one, or what is left of a quota's period.
     pub retry_after_s: u64,
 }
 
@@ -58,7 +58,6 @@ pub struct Limits {
 struct Limit {
     route: Arc<str>,
     per: Per,
-    retry_after_s: u64,
     limiter: Limiter,
     attributes: [KeyValue; 2],
     counters: Counters,
@@ -83,6 +82,7 @@ struct Counters {
 struct Verdict {
     allowed: bool,
     rescued: bool,
+    retry_after_s: u64,
 }
 
 impl Limits {
@@ -162,8 +162,6 @@ impl Limit {
         Self {
             route: limit.route.as_str().into(),
             per: limit.per,
-            // A token flows in every second; only a quota has a period.
-            retry_after_s: limit.period.max(1),
             limiter,
             attributes,
             counters,
@@ -188,12 +186,16 @@ impl Limit {
         match &self.limiter {
             Limiter::Token(limiter) => {
                 let taken = limiter.take(&key).await;
-                Verdict { allowed: taken.allowed, rescued: taken.rescued }
+                // A token flows in every second.
+                Verdict { allowed: taken.allowed, rescued: taken.rescued, retry_after_s: 1 }
             }
             Limiter::Period(limiter) => match limiter.take(&key).await {
-                Ok(reply) => Verdict { allowed: reply != PeriodReply::OverQuota, rescued: false },
+                Ok(PeriodReply::OverQuota) => {
+                    Verdict { allowed: false, rescued: false, retry_after_s: limiter.ends_in_s(&key).await }
+                }
+                Ok(_) => Verdict { allowed: true, rescued: false, retry_after_s: 0 },
                 // The span of the failed command tells the rest; a limit must not be what takes the shop down.
-                Err(_away) => Verdict { allowed: true, rescued: true },
+                Err(_away) => Verdict { allowed: true, rescued: true, retry_after_s: 0 },
             },
         }
     }
@@ -211,7 +213,8 @@ impl Limit {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.counters.rejections.add(1, &self.attributes);
         span::event(word::LIMITER_REJECT, || self.attributes.to_vec());
-        Err(Rejected { limiter: Arc::clone(&self.route), per: name_of(self.per), retry_after_s: self.retry_after_s })
+        let retry_after_s = verdict.retry_after_s;
+        Err(Rejected { limiter: Arc::clone(&self.route), per: name_of(self.per), retry_after_s })
     }
 }
 

@@ -78,6 +78,20 @@ impl PeriodLimit {
         }
     }
 
+    /// Seconds until the period of a key ends, at least one: when a refused caller may ask again. One more question to
+    /// Redis, where that counts; when it does not answer, the length of a whole period.
+    pub async fn ends_in_s(&self, key: &str) -> u64 {
+        let left = match &self.counts {
+            Counts::Shared { redis, .. } => {
+                let left = redis.query::<i64>(::redis::cmd("TTL").arg(format!("{}{key}", self.prefix))).await;
+                // Negative: the key has gone meanwhile, or lives for ever.
+                left.ok().map(|left| u64::try_from(left).unwrap_or(0))
+            }
+            Counts::Local(local) => Some(local.ends_in(key).as_secs_f64().ceil() as u64),
+        };
+        left.unwrap_or(self.seconds).clamp(1, self.seconds.max(1))
+    }
+
     /// Seconds of a period that begins now.
     fn window(&self, now: SystemTime) -> u64 {
         let Some(offset) = self.alignment else { return self.seconds };
@@ -109,6 +123,17 @@ impl Local {
     }
 }
 
+impl Local {
+    /// What is left of a key's period; nothing where none is known.
+    fn ends_in(&self, key: &str) -> Duration {
+        let now = self.clock.now();
+        let known =
+            self.periods.with(key, || Period { count: 0, ends: now }, |period| period.ends > now, |period| period.ends);
+        self.evictions.add(known.1);
+        known.0.saturating_sub(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +147,10 @@ mod tests {
         let replies = replies.map(|reply| reply.expect("needs no server"));
         let expected = [PeriodReply::Allowed, PeriodReply::HitQuota, PeriodReply::OverQuota, PeriodReply::Allowed];
         assert_eq!(replies, expected);
-        clock.advance(Duration::from_secs(9));
+        assert_eq!(limit.ends_in_s("a").await, 10);
+        clock.advance(Duration::from_millis(8_500));
+        assert_eq!((limit.ends_in_s("a").await, limit.ends_in_s("unknown").await), (2, 1));
+        clock.advance(Duration::from_millis(500));
         assert_eq!(limit.take("a").await.expect("needs no server"), PeriodReply::OverQuota);
         clock.advance(Duration::from_secs(1));
         assert_eq!(limit.take("a").await.expect("needs no server"), PeriodReply::Allowed);
