@@ -105,7 +105,9 @@ fn killed(server: &'static str, needs: &[servers::Server]) -> Trial {
             acknowledged() > 10
         });
         folder.servers("kill", &[server]);
+        eventually("the outage is told", || is_away(&home.json(&["status"]), server));
         folder.servers("restart", &[server]);
+        eventually("the return is told", || !is_away(&home.json(&["status"]), server));
         let then = acknowledged();
         load.wait().expect("ends");
         home.ok(&["wait", "--for", "ready"]);
@@ -118,6 +120,17 @@ fn killed(server: &'static str, needs: &[servers::Server]) -> Trial {
         assert_eq!(verdict(&home), "true");
         home.ok(&["down"]);
     })
+}
+
+/// Whether a status names a server as one that does not answer. The proxy is not one of the servers behind the shop: the
+/// whole stack is not ready without it.
+fn is_away(status: &Value, server: &str) -> bool {
+    let kind = if server == "mariadb" { "mysql" } else { server };
+    let servers = status.pointer("/servers").and_then(Value::as_array).expect("servers");
+    match servers.iter().find(|known| known["kind"] == kind) {
+        Some(known) => known["answers"] == false && known["away_since_unix_ns"].as_u64() > Some(0),
+        None => status["ready"] == false,
+    }
 }
 
 /// Where the servers of a test are.

@@ -19,7 +19,7 @@ pub const EXEMPLAR_LIMIT: usize = 8;
 /// An event about to be logged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewEvent {
-    /// `fault`, `breaker`, `shed`, `limiter`, `alert`, `restart`, `load` or `scale`.
+    /// `fault`, `breaker`, `shed`, `limiter`, `alert`, `restart`, `server`, `load` or `scale`.
     pub kind: String,
     /// When it began, nanoseconds since the epoch.
     pub begins_unix_ns: u64,

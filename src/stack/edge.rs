@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use collector::NewEvent;
 use tokio::sync::watch;
 
-use super::probe;
-use super::shared::Shared;
+use super::probe::{self, Answer};
+use super::shared::{Shared, unix_ns};
 
 /// Between two looks while it does not answer, and while it does.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -43,10 +44,27 @@ impl Edge {
     }
 }
 
+/// A proxy that let requests through, and does so no more.
+fn outage_of(address: &str, answer: &std::io::Result<Answer>) -> NewEvent {
+    let why = match answer {
+        Ok(answer) => format!("/readyz is answered with {}", answer.status),
+        Err(error) => error.to_string(),
+    };
+    NewEvent {
+        kind: "server".to_owned(),
+        begins_unix_ns: unix_ns(),
+        service: "proxy".to_owned(),
+        target: address.to_owned(),
+        detail: format!("proxy at {address} lets nothing through: {why}"),
+        ..NewEvent::default()
+    }
+}
+
 impl Shared {
     /// Looks after the proxy as long as the stack is up. Who loads the shop is told its address when it first answers.
     pub async fn watch_edge(self: Arc<Self>) {
         let Some(address) = self.edge.address().map(str::to_owned) else { return };
+        let (mut was_open, mut outage) = (false, None);
         loop {
             let answer = probe::get(&address, "/readyz").await;
             let open = matches!(&answer, Ok(answer) if answer.status == 200);
@@ -60,6 +78,12 @@ impl Shared {
                 }
                 self.edge.open.send_replace(open);
                 self.board.changed();
+                if open {
+                    was_open = true;
+                    outage.take().into_iter().for_each(|event| self.hub.close_event(event, unix_ns()));
+                } else if was_open {
+                    outage = Some(self.hub.open_event(outage_of(&address, &answer)));
+                }
             }
             tokio::time::sleep(if open { LOOK_AFTER } else { LOOK_AGAIN }).await;
         }

@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod launch;
 pub mod logs;
 pub mod order;
+pub mod outages;
 pub mod ports;
 pub mod presence;
 pub mod probe;

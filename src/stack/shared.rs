@@ -15,6 +15,7 @@ use super::edge::Edge;
 use super::faults::Faults;
 use super::instance::Instance;
 use super::order::Order;
+use super::outages::Outages;
 use super::presence::Presence;
 use super::process::Mark;
 use super::registry::Registry;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub presence: Presence,
     /// The proxy in front of the APIs.
     pub edge: Edge,
+    /// The servers that the shop stands on.
+    pub outages: Outages,
     /// The data that the shop works on, once known.
     pub data: Mutex<Option<Data>>,
     /// Data that the stack left on other servers.

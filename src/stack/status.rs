@@ -47,6 +47,7 @@ impl Shared {
             started_unix_ns: self.order.started_unix_ns,
             phase: self.phase(phase),
             places: self.order.shop.as_ref().map(|shop| places(&shop.topology)),
+            servers: self.outages.servers(),
         }
     }
 

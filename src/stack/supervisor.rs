@@ -29,6 +29,7 @@ use super::faults::Faults;
 use super::instance::Instance;
 use super::jobs::{migrate, run_load};
 use super::order::{LoadOrder, Order, Report, Shop};
+use super::outages::Outages;
 use super::ports::{self, Wanted};
 use super::presence::{self, Presence};
 use super::process::{self, Mark};
@@ -143,6 +144,7 @@ impl Running {
             () = shared.stop.cancelled() => return Ok(()),
         }
         self.background(Arc::clone(&shared).watch_edge());
+        self.background(Arc::clone(&shared).watch_servers());
         tokio::select! {
             () = shared.edge.opened() => {}
             () = shared.stop.cancelled() => return Ok(()),
@@ -325,6 +327,7 @@ fn share(folder: StateFolder, order: Order, token: &str, collector: &Collector) 
         faults: Faults::default(),
         presence: Presence::new(order.detached, presence::GRACE),
         edge: Edge::new(order.shop.as_ref().and_then(|shop| shop.edge.clone())),
+        outages: Outages::default(),
         data: std::sync::Mutex::new(known),
         earlier,
         hub: collector.hub(),

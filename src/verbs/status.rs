@@ -2,13 +2,14 @@
 
 use collector_api::console::{Alert, AlertState, AlertsRequest, Coverage, StatsReply, StatsRequest};
 use collector_api::{coverage, kept};
-use mall_api::control::{Places, Process, StatusReply, StatusRequest};
+use mall_api::control::{Places, Process, Server, StatusReply, StatusRequest};
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, SCHEMA, Table, mib};
 use crate::stack::client::{Client, failure};
+use crate::stack::shared::unix_ns;
 
 /// Prints the status once, or after every change.
 pub async fn run(args: cli::Status, json: bool) -> Outcome {
@@ -80,6 +81,7 @@ pub fn document(facts: &Facts) -> Value {
         "places": status.places.as_ref().map(|places| json!({
             "store": places.store, "cache": places.cache, "registry": places.registry,
         })),
+        "servers": status.servers.iter().map(server_document).collect::<Vec<_>>(),
         "processes": status.processes.iter().map(process_document).collect::<Vec<_>>(),
         "faults": status.faults.iter().map(super::fault::document).collect::<Vec<_>>(),
         "alerts": alerts.iter().filter(|alert| alert.state() != AlertState::Inactive)
@@ -107,6 +109,16 @@ fn coverage_document(coverage: &Coverage) -> Value {
     })
 }
 
+fn server_document(server: &Server) -> Value {
+    json!({
+        "kind": server.kind,
+        "address": server.address,
+        "answers": server.away_since_unix_ns == 0,
+        "away_since_unix_ns": server.away_since_unix_ns,
+        "why": server.why,
+    })
+}
+
 fn process_document(process: &Process) -> Value {
     json!({
         "role": process.role,
@@ -125,6 +137,11 @@ fn process_document(process: &Process) -> Value {
     })
 }
 
+/// The servers that do not answer.
+fn away(status: &StatusReply) -> impl Iterator<Item = &Server> {
+    status.servers.iter().filter(|server| server.away_since_unix_ns > 0)
+}
+
 /// The status for people.
 pub fn text(facts: &Facts) -> String {
     let Facts { status, alerts, stats } = facts;
@@ -139,6 +156,10 @@ pub fn text(facts: &Facts) -> String {
     if let Some(places) = &status.places {
         let Places { store, cache, registry } = places;
         lines.push(format!("store {store}   cache {cache}   registry {registry}"));
+    }
+    for Server { kind, address, away_since_unix_ns, why } in away(status) {
+        let seconds = unix_ns().saturating_sub(*away_since_unix_ns) / 1_000_000_000;
+        lines.push(format!("{kind} at {address} is AWAY for {seconds} s: {why}"));
     }
     lines.push(String::new());
     lines.push(process_table(&status.processes).render());

@@ -88,6 +88,11 @@ impl Redis {
         self.send(Command::of(cmd), cmd).await
     }
 
+    /// Whether the server answers at this moment, outside every trace and unmeasured.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        self.quiet::<String>(&::redis::cmd("PING")).await.map(|_| ())
+    }
+
     /// A connection of its own, for reads that block: on the shared one they would hold up everybody else.
     pub async fn dedicated(&self) -> Result<Dedicated, RedisError> {
         Dedicated::connect(&self.inner.target).await

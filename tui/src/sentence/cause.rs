@@ -36,6 +36,9 @@ pub fn coincidence(data: &Data, second: u64) -> Option<String> {
     let words = |event: &wire::Event| {
         if event.detail.is_empty() { format!("{} {}", event.kind, event.target) } else { event.detail.clone() }
     };
+    if let Some(server) = last_of(&["server"]) {
+        return Some(format!("when {} at {} stopped answering", server.service, server.target));
+    }
     if let Some(event) = last_of(&["restart", "scale"]) {
         return Some(format!("when {}", words(event).trim()));
     }
@@ -44,14 +47,15 @@ pub fn coincidence(data: &Data, second: u64) -> Option<String> {
 
 /// The event that ended with a second, in words.
 pub fn ended(data: &Data, second: u64) -> Option<String> {
-    let fault = data
-        .events_of(&["fault"])
-        .filter(|event| {
-            let end = event.ends_unix_ns / SECOND_NS;
-            event.ends_unix_ns <= data.now_ns && end <= second + 2 && end + 2 * TRAIL_S >= second
-        })
-        .last()?;
-    Some(format!("after fault '{}' ended", fault_label(fault)))
+    let ended = |event: &&wire::Event| {
+        let end = event.ends_unix_ns / SECOND_NS;
+        event.ends_unix_ns > 0 && event.ends_unix_ns <= data.now_ns && end <= second + 2 && end + 2 * TRAIL_S >= second
+    };
+    if let Some(fault) = data.events_of(&["fault"]).filter(ended).last() {
+        return Some(format!("after fault '{}' ended", fault_label(fault)));
+    }
+    let server = data.events_of(&["server"]).filter(ended).last()?;
+    Some(format!("after {} at {} answered again", server.service, server.target))
 }
 
 /// What a shedder, else a limit, refuses now, in words.

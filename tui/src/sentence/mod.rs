@@ -1,10 +1,11 @@
 //! The overview's one sentence: what changed, when, where the time went, and what coincided.
 //!
 //! Pure: facts in, words out. It says "when", never "because", and "injected" only when a fault event lies there. The
-//! order is by how much a reader needs it: breakers that drop, then failures, then slowness, then recovery, then calm.
+//! order is by how much a reader needs it: servers that are away, then breakers that drop, then failures, then slowness, then recovery, then calm.
 
 mod cause;
 mod episode;
+pub mod server;
 mod story;
 
 pub use cause::{fault_label, place_of, share_of_replica, share_subject};
@@ -54,6 +55,9 @@ impl Sentence {
 pub fn of(data: &Data) -> Sentence {
     if let Some(start) = story::start(data) {
         return start;
+    }
+    if let Some(away) = server::story(data) {
+        return away;
     }
     if data.seconds.entry(data.window()).count() == 0 {
         return story::calm(data);

@@ -1,11 +1,13 @@
 //! The sentence names what happened, when, and who.
 
-use crate::Launch;
+use collector_api::console::EventPhase;
+
 use crate::fmt;
 use crate::model::Model;
 use crate::msg::Msg;
 use crate::simulate::{self, BEGIN_S, Drill, FAULT_AT, Shop};
 use crate::update::update;
+use crate::{Format, Launch, capture};
 
 fn sentence(shop: &Shop) -> String {
     shop.model().live.sentence.text()
@@ -160,4 +162,56 @@ fn without_requests_nothing_fails_any_more() {
     update(&mut model, Msg::Connected(Box::new(simulate::hello())));
     update(&mut model, Msg::Delta(Box::new(delta)));
     assert_eq!(model.live.sentence.text(), "quiet: no requests for 20 s");
+}
+
+fn drawn(model: &Model, size: (u16, u16)) -> String {
+    capture::snapshot(model, size, Format::Text)
+}
+
+/// The brownout of a shop, whose database went away instead: at `since`, until `until` where that is known.
+fn outage(drill: Drill, until: Option<u64>) -> Model {
+    let shop = Shop::run(drill, FAULT_AT + 12);
+    let mut delta = shop.delta();
+    delta.events.retain(|event| event.kind != "fault");
+    delta.events.push(collector_api::console::Event {
+        id: 9,
+        kind: "server".to_owned(),
+        phase: if until.is_some() { EventPhase::Closed } else { EventPhase::Open }.into(),
+        begins_unix_ns: (BEGIN_S + FAULT_AT) * 1_000_000_000,
+        ends_unix_ns: until.unwrap_or(0) * 1_000_000_000,
+        service: "mysql".to_owned(),
+        target: "127.0.0.1:3306".to_owned(),
+        detail: "mysql at 127.0.0.1:3306 does not answer: refused".to_owned(),
+        ..Default::default()
+    });
+    let mut model = Model::new("x", Launch::Watch);
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    model
+}
+
+#[test]
+fn a_server_that_is_away_is_named_before_the_breakers_above_it() {
+    let model = outage(Drill::Brownout, None);
+    let words = model.live.sentence.text();
+    let moment = fmt::clock(BEGIN_S + FAULT_AT);
+    let expected = format!("mysql at 127.0.0.1:3306 does not answer: refused, since {moment}; ");
+    assert!(words.starts_with(&expected) && words.ends_with(" of requests fail"), "{words}");
+    for (width, height) in [(80, 24), (200, 60)] {
+        let screen = drawn(&model, (width, height));
+        let head = screen.lines().next().expect("a head");
+        assert!(head.contains("mysql AWAY 1"), "{head}");
+        assert!(screen.contains("mysql away"), "the lane says it too: {screen}");
+    }
+    let words = outage(Drill::None, None).live.sentence.text();
+    assert!(words.ends_with("; no request fails"), "{words}");
+}
+
+#[test]
+fn breakers_that_still_throttle_tell_of_the_server_that_is_back() {
+    let model = outage(Drill::Brownout, Some(BEGIN_S + FAULT_AT + 7));
+    let words = model.live.sentence.text();
+    assert!(words.starts_with("client breaker "), "{words}");
+    assert!(words.contains("when mysql at 127.0.0.1:3306 stopped answering"), "{words}");
+    assert!(!drawn(&model, (200, 60)).contains("AWAY"));
 }

@@ -4,6 +4,7 @@ use ratatui::style::Modifier;
 
 use crate::keymap::{self, Action, Context, KEYS};
 use crate::model::{Link, Model};
+use crate::sentence::server;
 use crate::theme::Role;
 use crate::update;
 use crate::widget::pen::{Pen, text_width};
@@ -28,6 +29,9 @@ pub fn header(model: &Model, pen: &mut Pen<'_>) {
     if let Some((ready, all)) = data.processes() {
         let role = if ready == all { Role::Text } else { Role::Warn };
         fact(pen, &format!("{ready}/{all} up"), role);
+    }
+    if let Some(server) = server::away(data).next() {
+        fact(pen, &server::tag(data, server), Role::Error);
     }
     if let Some(run) = data.current_run() {
         let rate = if run.ended_unix_ns == 0 && run.target_rate > 0.0 {

@@ -21,7 +21,7 @@ pub fn draw(data: &Data, layout: &Layout, lane: Lane, pen: &mut Pen<'_>) {
         Lane::Load => load(data, axis, pen),
         Lane::Rate => rate(data, axis, pen),
         Lane::Errors => errors(data, axis, pen),
-        Lane::Fault => spans(data, axis, pen, &["fault", "restart", "scale"], Role::Fault),
+        Lane::Fault => spans(data, axis, pen, &["fault", "server", "restart", "scale"], Role::Fault),
         Lane::Breaker => breaker(data, axis, pen),
         Lane::Sheds => spans(data, axis, pen, &["shed"], Role::Error),
         Lane::Limits => spans(data, axis, pen, &["limiter"], Role::Warn),
@@ -144,6 +144,7 @@ fn spans(data: &Data, axis: TimeAxis, pen: &mut Pen<'_>, kinds: &[&str], role: R
 fn label(event: &Event) -> String {
     match event.kind.as_str() {
         "fault" => sentence::fault_label(event),
+        "server" => format!("{} away", event.service),
         kind if event.detail.is_empty() => format!("{kind} {}", event.target),
         _ => event.detail.clone(),
     }

@@ -174,7 +174,7 @@ fn lanes_of(data: &Data, axis: &TimeAxis) -> Vec<Lane> {
         lanes.push(Lane::Load);
     }
     lanes.extend([Lane::Rate, Lane::Errors]);
-    if has_event(&["fault", "restart", "scale"]) {
+    if has_event(&["fault", "server", "restart", "scale"]) {
         lanes.push(Lane::Fault);
     }
     if has_event(&["breaker"]) || drops() {
