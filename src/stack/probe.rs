@@ -52,7 +52,7 @@ pub async fn redis(address: &str, user: &str, pass: &Secret) -> io::Result<Strin
         ask(address, request.as_bytes(), |bytes| bytes.starts_with(b"-") || bytes.ends_with(b"+PONG\r\n")).await?;
     let told = String::from_utf8_lossy(&told);
     if let Some(refusal) = told.lines().find(|line| line.starts_with('-')) {
-        return Err(io::Error::other(refusal.trim_start_matches('-').to_owned()));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, refusal.trim_start_matches('-').to_owned()));
     }
     let version = told.lines().find_map(|line| line.strip_prefix("redis_version:"));
     version.map(|version| version.trim().to_owned()).ok_or_else(|| io::Error::other("what answers is no Redis"))
