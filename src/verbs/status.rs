@@ -1,7 +1,7 @@
 //! `mallctl status`: what runs, where, and what it uses.
 
 use collector_api::console::{Alert, AlertState, AlertsRequest, Coverage, StatsReply, StatsRequest};
-use collector_api::{coverage, kept};
+use collector_api::{coverage, kept, lost};
 use mall_api::control::{Places, Process, Server, StatusReply, StatusRequest};
 use serde_json::{Value, json};
 
@@ -61,6 +61,7 @@ fn print(facts: &Facts, json: bool, live: bool) -> Result<(), Failure> {
 pub fn document(facts: &Facts) -> Value {
     let Facts { status, alerts, stats } = facts;
     let store = stats.store.clone().unwrap_or_default();
+    let receiver = stats.receiver.clone().unwrap_or_default();
     let addresses = status.addresses.clone().unwrap_or_default();
     json!({
         "schema": SCHEMA,
@@ -86,6 +87,12 @@ pub fn document(facts: &Facts) -> Value {
         "faults": status.faults.iter().map(super::fault::document).collect::<Vec<_>>(),
         "alerts": alerts.iter().filter(|alert| alert.state() != AlertState::Inactive)
             .map(super::alerts::document).collect::<Vec<_>>(),
+        "spans": {
+            "received": receiver.spans,
+            "refused": receiver.spans_rejected,
+            "dropped": store.dropped_spans,
+            "lost_by_exporter": receiver.dropped_by_exporter,
+        },
         "traces": {
             "seen": store.traces_seen,
             "kept": store.traces_kept,
@@ -149,8 +156,11 @@ pub fn text(facts: &Facts) -> String {
     if let Some(addresses) = &status.addresses {
         let gateway = if addresses.gateway.is_empty() { "-" } else { &addresses.gateway };
         lines.push(format!(
-            "gateway {gateway}   OTLP/gRPC {}   OTLP/HTTP {}   console {}",
-            addresses.otlp_grpc, addresses.otlp_http, addresses.console
+            "{} {gateway}   OTLP/gRPC {}   OTLP/HTTP {}   console {}",
+            entrance(status),
+            addresses.otlp_grpc,
+            addresses.otlp_http,
+            addresses.console
         ));
     }
     if let Some(places) = &status.places {
@@ -169,15 +179,27 @@ pub fn text(facts: &Facts) -> String {
     for alert in alerts.iter().filter(|alert| alert.state() != AlertState::Inactive) {
         lines.push(format!("alert {}", super::alerts::text(alert)));
     }
-    let kept = kept::sentence(&stats.store.clone().unwrap_or_default());
-    lines.extend((!kept.is_empty()).then_some(kept));
+    let (receiver, store) = (stats.receiver.clone().unwrap_or_default(), stats.store.clone().unwrap_or_default());
+    let told = [lost::sentence(&receiver, &store), kept::sentence(&store)];
+    lines.extend(told.into_iter().filter(|sentence| !sentence.is_empty()));
     lines.extend(stats.coverage.iter().map(coverage::sentence));
     lines.join("\n")
 }
 
+/// What stands at the first address: with three APIs the proxy that joins them.
+fn entrance(status: &StatusReply) -> &'static str {
+    if status.processes.iter().any(|process| process.role.ends_with("-api")) { "proxy" } else { "gateway" }
+}
+
 fn headline(status: &StatusReply) -> String {
-    let state =
-        if status.ready { format!("ready in {:.2} s", status.ready_ms as f64 / 1e3) } else { status.phase.clone() };
+    let up = status.processes.iter().filter(|process| process.state == "ready").count();
+    let all = status.processes.len();
+    let state = match status.ready {
+        true if up == all => format!("ready in {:.2} s", status.ready_ms as f64 / 1e3),
+        // Ready once, and something is missing since.
+        _ if status.ready_ms > 0 => format!("{}, {up} of {all} processes up", status.phase),
+        _ => status.phase.clone(),
+    };
     let held = match status.mode.as_str() {
         "grace" => format!("nobody holds it, it stops in {} s", status.grace_left_ms / 1_000),
         mode => mode.to_owned(),

@@ -11,6 +11,7 @@
 pub mod coverage;
 pub mod history;
 pub mod kept;
+pub mod lost;
 pub mod prometheus;
 pub mod sketch;
 pub mod text;

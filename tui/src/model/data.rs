@@ -161,12 +161,14 @@ impl Data {
         (all > 0).then_some((ready, all))
     }
 
-    /// What figures do not hold or what is not kept, most important first: services whose spans do not show everything,
-    /// then what tail retention kept.
+    /// What figures do not hold or what is not kept, most important first: spans that were lost, services whose spans do
+    /// not show everything, then what tail retention kept.
     pub fn caveats(&self) -> impl Iterator<Item = String> {
         let kept = collector_api::kept::sentence(&self.store);
-        let kept = (!kept.is_empty()).then_some(kept);
-        self.coverage.iter().map(collector_api::coverage::sentence).chain(kept)
+        let lost = collector_api::lost::sentence(&self.receiver, &self.store);
+        let told = |sentence: String| (!sentence.is_empty()).then_some(sentence);
+        let coverage = self.coverage.iter().map(collector_api::coverage::sentence);
+        told(lost).into_iter().chain(coverage).chain(told(kept))
     }
 
     /// Processes of the shop: not those that watch, drive or supervise it.
