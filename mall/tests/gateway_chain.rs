@@ -4,7 +4,7 @@ mod shop;
 mod support;
 
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,9 +13,9 @@ use mall::config::{Role, Secret};
 use mall::gateway::Tokens;
 use mall::rpc::Place;
 use mall::shed::Place as Gate;
-use mall_api::control::{Fault, FaultSet};
 use serde_json::json;
 use shop::{Data, PATIENCE, SECRET, Shop};
+use support::latency;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -143,20 +143,8 @@ async fn whoever_refuses_a_client_that_is_still_sending_is_read() {
 async fn a_stream_of_events_has_no_deadline() {
     let data = Data::with_stock(10).await;
     let shop = Shop::start_with(data, &Role::RPC, |config| config.timeout = Some(50)).await;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after the epoch").as_nanos() as u64;
-    let slow = [("p50", "400ms"), ("p99", "400ms")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let fault = Fault {
-        id: "f1".into(),
-        kind: "latency".into(),
-        target: "order-rpc".into(),
-        params: slow.into_iter().collect(),
-        for_ms: 600_000,
-        begins_unix_ns: now,
-        ends_unix_ns: now + 600_000_000_000,
-        run_id: String::new(),
-    };
     let order = shop.service(Role::OrderRpc);
-    order.faults().apply(&FaultSet { faults: vec![fault] }, SystemTime::now()).expect("a legal fault");
+    order.faults().apply(&latency("order-rpc", "400ms"), SystemTime::now()).expect("a legal fault");
     let ask = async |headers: &[(&str, &str)]| shop.send(Method::GET, "/api/product/list", headers, Vec::new()).await;
     assert_eq!(ask(&[]).await.status, 504);
     assert_eq!(ask(&[("accept", "text/event-stream")]).await.status, 200);

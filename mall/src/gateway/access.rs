@@ -59,7 +59,7 @@ impl Caller {
     }
 }
 
-/// Writes the line of an answered request, with the ids of the current trace.
+/// Writes the line of a request that has ended, with the ids of the current trace.
 pub(super) fn log(route: &str, caller: &Caller, response: &Response, elapsed: Duration) {
     let status = response.status().as_u16();
     let duration_ms = elapsed.as_secs_f64() * 1e3;

@@ -13,25 +13,25 @@ use futures::future::BoxFuture;
 use http::header::{ACCEPT, CONTENT_LENGTH, RETRY_AFTER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use opentelemetry::context::FutureExt as _;
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
 use tokio::time::Instant;
 
-use super::access::{self, Caller};
+use super::access::Caller;
 use super::connections::{Connections, Latch};
 use super::drain::retain;
 use super::extract::too_large;
+use super::gone::Verdict;
+use super::observed::{Observed, Series};
 use super::token::Session;
 use super::{Endpoint, Gateway, gunzip};
 use crate::config::Role;
 use crate::context::ServiceContext;
 use crate::deadline;
-use crate::error::{AppError, AppResult, ErrorCode, Failure};
+use crate::error::{AppError, AppResult, ErrorCode};
 use crate::fault::Faults;
 use crate::limit::{LimitError, Limits, Rejected};
 use crate::rpc::{Guard, Place};
 use crate::shed::{self, Gate};
-use crate::telemetry::{Meters, extract, inject, span};
+use crate::telemetry::Meters;
 
 /// What the routes of a process share.
 #[derive(Clone)]
@@ -148,24 +148,18 @@ impl<S: tower::Service<Request, Response = Response, Error = Infallible>> Handle
 impl Route {
     /// Trace, log and metrics: what sees every request.
     async fn serve(&self, inner: impl Handler, request: Request) -> Response {
-        let began = Instant::now();
-        let caller = Caller::of(request.headers(), request.extensions());
-        let parent = extract(request.headers());
-        let context = span::start(&parent, self.name.clone(), SpanKind::Server, || self.attributes(&request, &caller));
+        let Shared { meters, .. } = &*self.shared;
+        let series = Series { meters, method: self.method, path: self.path };
+        let observed = Observed::on_route(&request, &self.name, series);
         let (request, rest) = retain(request);
         let guarded = async {
-            let response = match self.limited(inner, request, &caller).await {
+            match self.limited(inner, request, observed.caller()).await {
                 Ok(response) => response,
                 Err(error) => error.into_response(),
-            };
-            access::log(&self.name, &caller, &response, began.elapsed());
-            response
+            }
         };
-        let mut response = guarded.with_context(context.clone()).await;
-        conclude(&context, &response);
-        inject(&context, response.headers_mut());
-        span::end(&context);
-        self.shared.meters.http_server(self.method, self.path, response.status().as_u16(), began.elapsed());
+        let mut response = guarded.with_context(observed.context()).await;
+        observed.conclude(&mut response);
         rest.drain().await;
         response
     }
@@ -176,26 +170,35 @@ impl Route {
         let _place = self.latch.enter().map_err(full)?;
         let refused = |_| AppError::breaker(Place::Route.name(), &**self.guard.name());
         let pass = self.guard.admit().map_err(refused)?;
+        let verdict = Verdict::awaited(move |status: StatusCode| pass.resolve(!status.is_server_error()));
         let outcome = self.shed(inner, request, caller).await;
-        pass.resolve(!status_of(&outcome).is_server_error());
+        verdict.tell(status_of(&outcome));
         outcome
     }
 
     /// Shedder: what it refuses, the breaker counts as a failure.
     async fn shed(&self, inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
+        let limit = if is_long_lived(request.headers()) { None } else { self.shared.timeout };
         let Some(gate) = &self.gate else {
-            return self.timed(inner, request, caller).await;
+            return self.timed(limit, inner, request, caller).await;
         };
         let refused = |_| AppError::new(ErrorCode::Shed, "service overloaded: retry later");
         let pass = gate.admit().map_err(refused)?;
-        let outcome = self.timed(inner, request, caller).await;
-        pass.resolve(status_of(&outcome) != StatusCode::SERVICE_UNAVAILABLE);
+        let verdict =
+            Verdict::awaited(move |status: StatusCode| pass.resolve(status != StatusCode::SERVICE_UNAVAILABLE));
+        let outcome = self.timed(limit, inner, request, caller).await;
+        verdict.tell(status_of(&outcome));
         outcome
     }
 
     /// Deadline and recovery.
-    async fn timed(&self, inner: impl Handler, request: Request, caller: &Caller) -> AppResult<Response> {
-        let limit = if is_long_lived(request.headers()) { None } else { self.shared.timeout };
+    async fn timed(
+        &self,
+        limit: Option<Duration>,
+        inner: impl Handler,
+        request: Request,
+        caller: &Caller,
+    ) -> AppResult<Response> {
         let work = AssertUnwindSafe(self.handle(inner, request, caller)).catch_unwind();
         match deadline::within(limit, work).await {
             Ok(Ok(outcome)) => outcome,
@@ -240,17 +243,6 @@ impl Route {
             None => limits.check(&self.name, &caller.address().unwrap_or_default()).await,
         }
     }
-
-    fn attributes(&self, request: &Request, caller: &Caller) -> Vec<KeyValue> {
-        let mut attributes = vec![
-            KeyValue::new("http.request.method", self.method),
-            KeyValue::new("http.route", self.path),
-            KeyValue::new("url.path", request.uri().path().to_owned()),
-            KeyValue::new("url.scheme", "http"),
-        ];
-        attributes.extend(caller.attributes());
-        attributes
-    }
 }
 
 /// The answer to a caller that asked too often: 429, and when to ask again.
@@ -275,19 +267,46 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Writes the outcome on the SERVER span: an error from 500 on, as the conventions have it.
-pub(super) fn conclude(context: &Context, response: &Response) {
-    let span = context.span();
-    if !span.is_recording() {
-        return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Secret, ServiceConfig};
+    use crate::discovery::Static;
+    use tower::{Layer as _, ServiceExt as _};
+
+    /// A gateway whose requests may take this long.
+    fn context(timeout_ms: u64) -> ServiceContext {
+        let mut config = ServiceConfig::new(Role::Gateway.name());
+        config.auth.access_secret = Secret::new("signs tokens");
+        config.timeout = Some(timeout_ms);
+        ServiceContext::new(config, Meters::disabled(), Arc::new(Static::new()))
     }
-    let status = response.status();
-    span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
-    let failure = response.extensions().get::<Failure>().map(|Failure(error)| error);
-    if let Some(error) = failure {
-        span.set_attribute(KeyValue::new("error.type", error.reason().as_str()));
+
+    /// Sends one request to a route of `context` that does `work`.
+    fn ask<F>(context: &ServiceContext, work: fn() -> F) -> impl Future<Output = Response> + use<F>
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let gateway = Gateway::new(context, &[]);
+        let governance = Governance::new(context, &gateway).expect("no limits");
+        let endpoint = Endpoint::new("GET", "/work", axum::routing::MethodRouter::new());
+        let handler = tower::service_fn(move |_: Request| work().map(Ok::<_, Infallible>));
+        let asked = governance.layer(&endpoint).layer(handler).oneshot(Request::default());
+        asked.map(|Ok(response)| response)
     }
-    if status.is_server_error() {
-        span.set_status(Status::error(failure.map(|error| error.message.clone()).unwrap_or_default()));
+
+    /// Requests that the shedder let through, and those of them that count as answered.
+    fn counts(context: &ServiceContext) -> (u64, u64) {
+        let counts = context.shedders().gate(shed::Place::Http).expect("sheds by default").counts();
+        (counts.passes, counts.answered)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_gone_is_no_failure_of_the_route() {
+        let context = context(600_000);
+        assert!(ask(&context, std::future::pending).now_or_never().is_none());
+        assert_eq!(counts(&context), (1, 1));
+        let totals = context.guard(Place::Route, "GET:///work").totals();
+        assert_eq!((totals.accepted, totals.failed, totals.rejected), (1, 0, 0));
     }
 }

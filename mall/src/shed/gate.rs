@@ -61,13 +61,13 @@ pub struct Pass {
 
 /// What a gate counted since the process began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Let through.
-    pub(super) passes: u64,
+    pub(crate) passes: u64,
     /// Of those, answered without a failure.
-    pub(super) answered: u64,
+    pub(crate) answered: u64,
     /// Refused.
-    pub(super) drops: u64,
+    pub(crate) drops: u64,
 }
 
 /// Tells the reporter where a refusal happened.
@@ -137,7 +137,8 @@ impl Gate {
         }
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    /// What it counted since the process began.
+    pub(crate) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts { passes: read(&self.passes), answered: read(&self.answered), drops: read(&self.drops) }
     }

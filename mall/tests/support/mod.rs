@@ -4,6 +4,7 @@
 
 pub mod collector;
 pub mod control;
+pub mod gone;
 pub mod roles;
 
 use futures::future::BoxFuture;
@@ -14,6 +15,7 @@ use mall::listener;
 use mall::rpc::server::{Governed, Policy};
 use mall::rpc::{Client, admin_service};
 use mall::telemetry::{Meters, span};
+use mall_api::control::{Fault, FaultSet};
 use mall_api::shop::user_client::UserClient;
 use mall_api::shop::user_server::{User, UserServer};
 use mall_api::shop::{GetUserRequest, LoginRequest, RegisterRequest, UserInfo};
@@ -21,7 +23,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -64,6 +66,23 @@ impl User for TestUser {
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<UserInfo>, Status> {
         (self.handler)(request.into_inner()).await.map(Response::new)
     }
+}
+
+/// A fault that holds every request of `target` for this long.
+pub fn latency(target: &str, delay: &str) -> FaultSet {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after the epoch").as_nanos() as u64;
+    let params = ["p50", "p99"].map(|quantile| (quantile.to_owned(), delay.to_owned()));
+    let fault = Fault {
+        id: "f1".into(),
+        kind: "latency".into(),
+        target: target.into(),
+        params: params.into_iter().collect(),
+        for_ms: 600_000,
+        begins_unix_ns: now,
+        ends_unix_ns: now + 600_000_000_000,
+        run_id: String::new(),
+    };
+    FaultSet { faults: vec![fault] }
 }
 
 /// A running replica.
