@@ -184,8 +184,11 @@ impl Route {
         };
         let refused = |_| AppError::new(ErrorCode::Shed, "service overloaded: retry later");
         let pass = gate.admit().map_err(refused)?;
-        let verdict =
-            Verdict::awaited(move |status: StatusCode| pass.resolve(status != StatusCode::SERVICE_UNAVAILABLE));
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let verdict = Verdict::awaited(move |status| {
+            let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            pass.resolve(is_answer(status, is_late));
+        });
         let outcome = self.timed(limit, inner, request, caller).await;
         verdict.tell(status_of(&outcome));
         outcome
@@ -257,6 +260,17 @@ fn status_of(outcome: &AppResult<Response>) -> StatusCode {
     outcome.as_ref().map_or_else(AppError::http_status, Response::status)
 }
 
+/// Whether a request's time tells the shedder how fast the service is. As in go-zero one does not that was refused or cut off
+/// by its own deadline; there that is a 503 as well. A 504 before that time is a callee's, which did answer.
+fn is_answer(status: StatusCode, is_late: bool) -> bool {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => false,
+        // Whichever call the deadline met first has said so.
+        StatusCode::GATEWAY_TIMEOUT => !is_late,
+        _ => true,
+    }
+}
+
 /// Whether a request asks for something that lasts: no deadline ends it, as in go-zero.
 fn is_long_lived(headers: &HeaderMap) -> bool {
     text(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
@@ -299,6 +313,31 @@ mod tests {
     fn counts(context: &ServiceContext) -> (u64, u64) {
         let counts = context.shedders().gate(shed::Place::Http).expect("sheds by default").counts();
         (counts.passes, counts.answered)
+    }
+
+    fn timeout() -> Response {
+        AppError::new(ErrorCode::Timeout, "a call was not answered in time").into_response()
+    }
+
+    #[tokio::test]
+    async fn what_its_own_deadline_cut_off_is_no_answer_to_the_shedder() {
+        let context = context(20);
+        let cut = ask(&context, std::future::pending).await;
+        assert_eq!((cut.status(), counts(&context)), (StatusCode::GATEWAY_TIMEOUT, (1, 0)));
+        // A call that is made on behalf of a request has the same deadline, and may be the first to meet it.
+        let call = || async {
+            tokio::time::sleep_until(deadline::current().expect("has one")).await;
+            timeout()
+        };
+        let cut = ask(&context, call).await;
+        assert_eq!((cut.status(), counts(&context)), (StatusCode::GATEWAY_TIMEOUT, (2, 0)));
+    }
+
+    #[tokio::test]
+    async fn a_callees_timeout_is_an_answer_to_the_shedder() {
+        let context = context(600_000);
+        let answer = ask(&context, || async { timeout() }).await;
+        assert_eq!((answer.status(), counts(&context)), (StatusCode::GATEWAY_TIMEOUT, (1, 1)));
     }
 
     #[tokio::test]
