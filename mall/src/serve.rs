@@ -11,10 +11,11 @@ use crate::limit::LimitError;
 use crate::rpc::admin_service;
 use crate::rpc::server::{Governed, Policy};
 use crate::store::{self, StoreError};
-use crate::telemetry::{Telemetry, TelemetryError};
+use crate::telemetry::{Page, Telemetry, TelemetryError};
 use crate::{dev_server, gateway, listener, order, pay, shed, user};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -129,55 +130,30 @@ async fn live(
     let mut stop = std::pin::pin!(stop);
     let discovery = discovery::of(&config, telemetry.meters())?;
     let context = ServiceContext::new(config, telemetry.meters().clone(), discovery);
-    let application = tokio::select! {
+    let ready = tokio::select! {
         biased;
-        application = build(&context) => application?,
-        // It may be waiting for its database.
-        () = stop.as_mut() => {
-            context.stop().cancel();
-            return Ok(());
-        }
+        ready = prepare(&context, build) => ready.map(Some),
+        // It may be waiting for its database, or for a service that it calls.
+        () = stop.as_mut() => Ok(None),
     };
-    wait_for_callees(&context).await?;
-    let closing = CancellationToken::new();
-    let measuring = {
-        let (context, shedders, closing) = (context.clone(), context.shedders().clone(), closing.clone());
-        async move { shed::watch(context.config(), shedders, closing).await }
+    let mut life = Life { role, context: &context, closing: CancellationToken::new(), servers: Vec::new() };
+    let outcome = match ready {
+        Ok(Some(application)) => life.answer(application, (listener, address), telemetry.page(), stop).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     };
-    let readiness = watch::Sender::new(false);
-    let sources = dev_server::Sources { page: telemetry.page().cloned(), is_ready: readiness.subscribe() };
-    let beside = dev_server::open(context.config(), &sources, &closing)
-        .await
-        .map_err(|(address, source)| ServeError::Listen { address, source })?;
-    let (health, admin, servers) = open(role, &context, application, listener, address, &closing).await?;
-    // Detached on purpose: it ends with `closing`, and has nothing to finish.
-    tokio::spawn(measuring);
+    life.end().await;
+    outcome
+}
 
-    tokio::select! {
-        announced = announce(role, &context, address, admin) => {
-            tracing::info!(%address, "ready");
-            readiness.send_replace(true);
-            stop.await;
-            readiness.send_replace(false);
-            context.stop().cancel();
-            for service in served(role) {
-                health.set_service_status(service, ServingStatus::NotServing).await;
-            }
-            announced.withdraw().await;
-        }
-        () = stop.as_mut() => context.stop().cancel(),
-    }
-    closing.cancel();
-    for server in servers.into_iter().chain(beside) {
-        // A server that panicked has logged it, and there is nothing left to stop.
-        let _ = server.await;
-    }
-    context.answered().cancel();
-    context.background().close();
-    if tokio::time::timeout(LAST_WORK, context.background().wait()).await.is_err() {
-        tracing::warn!("work in the background did not end in time: what it left undone is done by another replica");
-    }
-    Ok(())
+/// Builds the application, and waits for those services that must be there first.
+async fn prepare(
+    context: &ServiceContext,
+    build: impl AsyncFnOnce(&ServiceContext) -> Result<Application, ServeError>,
+) -> Result<Application, ServeError> {
+    let application = build(context).await?;
+    wait_for_callees(context).await?;
+    Ok(application)
 }
 
 /// Names that the health service knows: the process as a whole, and its gRPC service.
@@ -191,39 +167,105 @@ fn served(role: Role) -> impl Iterator<Item = &'static str> {
     std::iter::once("").chain(service)
 }
 
-type Servers = Vec<tokio::task::JoinHandle<()>>;
-
-/// Starts the servers: an RPC role serves everything on one port, the gateway has a second one for Admin and health.
-async fn open(
+/// A process under way, with the servers that it has opened so far.
+struct Life<'a> {
     role: Role,
-    context: &ServiceContext,
-    application: Application,
-    listener: TcpListener,
-    address: SocketAddr,
-    closing: &CancellationToken,
-) -> Result<(HealthReporter, SocketAddr, Servers), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for service in served(role) {
-        health.set_service_status(service, ServingStatus::Serving).await;
-    }
-    let with_control =
-        |routes: Routes| routes.add_service(health_service).add_service(admin_service(context)).prepare();
-    match application {
-        Application::Rpc(routes) => {
-            let policy = Policy::of(context, context.config().request_timeout(role));
-            let service = Governed::new(with_control(routes), policy)
-                .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
-            let server = tokio::spawn(listener::serve(listener, service, closing.clone()));
-            Ok((health, address, vec![server]))
+    context: &'a ServiceContext,
+    closing: CancellationToken,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Life<'_> {
+    /// Answers until `stop`; known to others from when it can do its work until then.
+    async fn answer(
+        &mut self,
+        application: Application,
+        (listener, address): (TcpListener, SocketAddr),
+        page: Option<&Page>,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), ServeError> {
+        let (role, context) = (self.role, self.context);
+        let readiness = watch::Sender::new(false);
+        let sources = dev_server::Sources { page: page.cloned(), is_ready: readiness.subscribe() };
+        let beside = dev_server::open(context.config(), &sources, &self.closing)
+            .await
+            .map_err(|(address, source)| ServeError::Listen { address, source })?;
+        self.servers.extend(beside);
+        let (health, admin) = self.open(application, listener, address).await?;
+        let measuring = {
+            let (context, shedders, closing) = (context.clone(), context.shedders().clone(), self.closing.clone());
+            async move { shed::watch(context.config(), shedders, closing).await }
+        };
+        // Detached on purpose: it ends with `closing`, and has nothing to finish.
+        tokio::spawn(measuring);
+
+        tokio::select! {
+            announced = announce(role, context, address, admin) => {
+                tracing::info!(%address, "ready");
+                readiness.send_replace(true);
+                stop.await;
+                readiness.send_replace(false);
+                context.stop().cancel();
+                for service in served(role) {
+                    health.set_service_status(service, ServingStatus::NotServing).await;
+                }
+                announced.withdraw().await;
+            }
+            () = stop.as_mut() => {}
         }
-        Application::Http(router) => {
-            let (admin_listener, admin) = bind("127.0.0.1:0").await?;
-            let control = with_control(Routes::default())
-                .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
-            let control = tokio::spawn(listener::serve(admin_listener, control, closing.clone()));
-            let service = router.map_request(|request: http::Request<Incoming>| request.map(axum::body::Body::new));
-            let server = tokio::spawn(listener::serve(listener, service, closing.clone()));
-            Ok((health, admin, vec![server, control]))
+        Ok(())
+    }
+
+    /// Starts the servers: an RPC role serves everything on one port, the gateway has a second one for Admin and health.
+    async fn open(
+        &mut self,
+        application: Application,
+        listener: TcpListener,
+        address: SocketAddr,
+    ) -> Result<(HealthReporter, SocketAddr), ServeError> {
+        let (role, context, closing) = (self.role, self.context, &self.closing);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        for service in served(role) {
+            health.set_service_status(service, ServingStatus::Serving).await;
+        }
+        let with_control =
+            |routes: Routes| routes.add_service(health_service).add_service(admin_service(context)).prepare();
+        match application {
+            Application::Rpc(routes) => {
+                let policy = Policy::of(context, context.config().request_timeout(role));
+                let service = Governed::new(with_control(routes), policy)
+                    .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
+                self.servers.push(tokio::spawn(listener::serve(listener, service, closing.clone())));
+                Ok((health, address))
+            }
+            Application::Http(router) => {
+                let (admin_listener, admin) = bind("127.0.0.1:0").await?;
+                let control = with_control(Routes::default())
+                    .map_request(|request: http::Request<Incoming>| request.map(tonic::body::Body::new));
+                let control = tokio::spawn(listener::serve(admin_listener, control, closing.clone()));
+                let service = router.map_request(|request: http::Request<Incoming>| request.map(axum::body::Body::new));
+                let server = tokio::spawn(listener::serve(listener, service, closing.clone()));
+                self.servers.extend([server, control]);
+                Ok((health, admin))
+            }
+        }
+    }
+
+    /// Tells all that runs to end, and gives it its time: also a process that could not start has begun something.
+    async fn end(self) {
+        self.context.stop().cancel();
+        self.closing.cancel();
+        for server in self.servers {
+            // A server that panicked has logged it, and there is nothing left to stop.
+            let _ = server.await;
+        }
+        self.context.answered().cancel();
+        let background = self.context.background();
+        background.close();
+        if tokio::time::timeout(LAST_WORK, background.wait()).await.is_err() {
+            tracing::warn!(
+                "work in the background did not end in time: what it left undone is done by another replica"
+            );
         }
     }
 }

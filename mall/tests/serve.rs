@@ -2,10 +2,15 @@
 
 mod support;
 
-use mall::config::{Role, ServiceConfig};
-use mall::serve::serve;
+use mall::config::{Prometheus, Role, RpcClient, ServiceConfig};
+use mall::context::ServiceContext;
+use mall::serve::{Application, run, serve};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::control::{Fake, listen, wait};
 use support::roles::{Process, config};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 #[tokio::test]
 async fn a_gateway_is_ready_after_what_it_needs_and_everything_ends_well() {
@@ -55,4 +60,53 @@ async fn a_taken_port_is_named() {
     config.listen_on = taken.endpoint.clone();
     let error = serve(Role::UserRpc, config, async {}).await.expect_err("taken").to_string();
     assert!(error.contains(&taken.endpoint), "{error}");
+}
+
+/// A pay-rpc that calls order-rpc, which is not there, and asks for metrics on `port`.
+fn front(non_block: bool, port: u16) -> ServiceConfig {
+    let mut config = ServiceConfig::new("pay-rpc");
+    config.order_rpc = Some(RpcClient { non_block, ..RpcClient::default() });
+    config.prometheus = Some(Prometheus { host: "127.0.0.1".to_owned(), port, ..Prometheus::default() });
+    config
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_another_one_stops_when_it_is_told_to() {
+    let (stop, begun) = (CancellationToken::new(), CancellationToken::new());
+    let build = async |_: &ServiceContext| {
+        begun.cancel();
+        Ok(Application::Rpc(Routes::default()))
+    };
+    let told = async {
+        begun.cancelled().await;
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(run(Role::PayRpc, front(false, 0), build, stop.cancelled()), told);
+    ended.expect("ends well, and waits no longer");
+}
+
+#[tokio::test]
+async fn a_process_that_cannot_start_lets_its_work_end() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let taken = holder.local_addr().expect("has an address").port();
+    let finished = Arc::new(AtomicBool::new(false));
+    for (config, reason) in [(front(true, taken), "cannot listen"), (front(false, 0), "no replica of order-rpc")] {
+        finished.store(false, Ordering::Relaxed);
+        let build = async |context: &ServiceContext| {
+            let (stop, finished) = (context.stop().clone(), Arc::clone(&finished));
+            context.background().spawn(async move {
+                stop.cancelled().await;
+                // As long as a last statement: more than the runtime would turn for a task that nobody awaits.
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                finished.store(true, Ordering::Relaxed);
+            });
+            Ok(Application::Rpc(Routes::default()))
+        };
+        let ended = run(Role::PayRpc, config, build, std::future::pending()).await;
+        let error = ended.expect_err("cannot start").to_string();
+        assert!(error.contains(reason), "{error}");
+        assert!(finished.load(Ordering::Relaxed), "work was cut off: {reason}");
+    }
 }
