@@ -17,8 +17,9 @@ use tower::ServiceExt as _;
 
 /// Open connections of one listener at most; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 10_000;
-/// How long a client may take to send a request's head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's head, from when one can be sent: an idle connection is closed after it as
+/// well. A proxy in front must close it before, else the request that it sends just then is lost.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests in flight may take to end after a stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, which means that the process has no file descriptor left.

@@ -113,9 +113,33 @@ fn nginx() -> String {
         // Writing into a String cannot fail.
         let _ = writeln!(
             upstreams,
-            "upstream {role} {{ zone {role} 64k; server {role}:{HTTP_PORT} resolve; keepalive 64; }}"
+            "upstream {role} {{ zone {role} 64k; server {role}:{HTTP_PORT} resolve; keepalive 64; keepalive_timeout 5s; }}"
         );
     }
     let locations = lines(ROUTES.iter().map(|(path, role)| format!("location {path} {{ proxy_pass http://{role}; }}")));
     fill(NGINX, &[("UPSTREAMS", &upstreams), ("LOCATIONS", &locations), ("HTTP_PORT", &HTTP_PORT.to_string())])
+}
+
+#[cfg(test)]
+mod tests {
+    use mall::listener::HEADER_TIMEOUT;
+
+    use super::*;
+
+    /// The proxy of `deploy/local`, which is not rendered.
+    const LOCAL: &str = include_str!("../../deploy/local/nginx.conf.in");
+
+    #[test]
+    fn a_proxy_closes_an_idle_connection_before_the_api_does() {
+        for text in [LOCAL, &nginx()] {
+            let upstreams: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("upstream ")).collect();
+            assert_eq!(upstreams.len(), Role::API.len(), "{text}");
+            for upstream in upstreams {
+                let idle = upstream.split_once("keepalive_timeout ").and_then(|(_, rest)| rest.split_once("s;"));
+                let idle_s: u64 = idle.and_then(|(number, _)| number.parse().ok()).expect("seconds are set");
+                assert!(idle_s < HEADER_TIMEOUT.as_secs(), "{upstream}");
+            }
+            assert!(text.contains(&format!("after {} s", HEADER_TIMEOUT.as_secs())), "the comment is old: {text}");
+        }
+    }
 }
