@@ -11,15 +11,19 @@ use crate::output;
 use crate::topology::{CacheAt, StoreAt};
 
 /// Drops the databases of this stack's data from MySQL, and removes its keys from Redis, wherever it was ever started.
-/// Says what went, and what stays.
-pub async fn purge_servers(folder: &StateFolder) -> Result<(), Failure> {
+/// Says what went, and answers the servers on which data stays because it was there before.
+pub async fn purge_servers(folder: &StateFolder) -> Result<Vec<String>, Failure> {
+    let mut kept = Vec::new();
     for stand in folder.read()?.map(Stand::all).unwrap_or_default() {
-        purge(folder, &stand).await?;
+        if !purge(folder, &stand).await? {
+            kept.push(stand.store.to_string());
+        }
     }
-    Ok(())
+    Ok(kept)
 }
 
-async fn purge(folder: &StateFolder, stand: &Stand) -> Result<(), Failure> {
+/// Whether all data of a place has gone.
+async fn purge(folder: &StateFolder, stand: &Stand) -> Result<bool, Failure> {
     let Stand { data, sources, store, cache } = stand;
     if let CacheAt::Redis { host, user, pass } = cache {
         let at = Redis { host: host.clone(), user: user.clone(), pass: pass.clone() };
@@ -29,11 +33,11 @@ async fn purge(folder: &StateFolder, stand: &Stand) -> Result<(), Failure> {
         output::progress(&format!("{keys} keys of {name} are removed from {cache}"));
     }
     if *store == StoreAt::Sqlite {
-        return Ok(());
+        return Ok(true);
     }
     if !data.made_here {
         output::progress(&format!("the databases of {store} were there before this stack, so they stay"));
-        return Ok(());
+        return Ok(false);
     }
     let gone =
         mall::store::remove(sources, &data.id).await.map_err(|error| stays(folder, &store.to_string(), &error))?;
@@ -41,7 +45,7 @@ async fn purge(folder: &StateFolder, stand: &Stand) -> Result<(), Failure> {
     if !gone.is_empty() {
         output::progress(&format!("databases removed from {store}: {}", gone.join(", ")));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn stays(folder: &StateFolder, place: &str, error: &dyn std::error::Error) -> Failure {

@@ -27,15 +27,17 @@ pub async fn run(args: cli::Down, json: bool) -> Outcome {
     let mut stopped = Vec::new();
     for folder in folders {
         let was_running = stop(&folder).await?;
+        let mut kept = Vec::new();
         if args.purge {
-            purge_servers(&folder).await?;
+            kept = purge_servers(&folder).await?;
             folder.purge()?;
         }
         let stack = folder.stack().to_owned();
         output::progress(&match (was_running, args.purge) {
             (true, false) => format!("stack '{stack}' is down; its data stays for the next `mallctl up`"),
             (false, false) => format!("stack '{stack}' is not running"),
-            (_, true) => format!("stack '{stack}' is down, its data is removed"),
+            (_, true) if kept.is_empty() => format!("stack '{stack}' is down, its data is removed"),
+            (_, true) => format!("stack '{stack}' is down, its data is removed but for that on {}", kept.join(", ")),
         });
         stopped.push(json!({ "stack": stack, "was_running": was_running, "purged": args.purge }));
     }
