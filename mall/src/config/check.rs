@@ -148,6 +148,13 @@ impl Checker<'_> {
         let must_be = |expected: String| format!("`{name}` is `{text}`: must be {expected}");
         let wrong = match kind {
             Kind::Text | Kind::Secret => return Some(Json::String(text)),
+            // As good as absent: whoever writes files writes every key.
+            Kind::Formed(_) if text.is_empty() => return None,
+            Kind::Formed(form) => match (form.check)(&text) {
+                Ok(()) => return Some(Json::String(text)),
+                Err(what) if form.is_secret => format!("`{name}` {what}"),
+                Err(what) => format!("`{name}` is `{text}`: {what}"),
+            },
             Kind::Word(words) if words.contains(&text.as_str()) => return Some(Json::String(text)),
             Kind::Word(words) => {
                 let hint = nearest(&text, words.iter().copied());
@@ -167,7 +174,7 @@ impl Checker<'_> {
                 "false" if !is_quoted => return Some(false.into()),
                 _ => must_be(kind.expected()),
             },
-            // As good as absent: whoever writes files writes every key.
+            // As a formed text.
             Kind::Address if text.is_empty() => return Some(Json::String(text)),
             Kind::Address => match text.split_once("://") {
                 Some((_, address)) => {
@@ -187,7 +194,7 @@ impl Checker<'_> {
 impl Kind {
     fn expected(&self) -> String {
         match self {
-            Self::Text | Self::Secret => "text".to_owned(),
+            Self::Text | Self::Secret | Self::Formed(_) => "text".to_owned(),
             Self::Word(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
                 match words.split_last() {

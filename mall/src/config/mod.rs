@@ -6,6 +6,7 @@ mod check;
 mod edge;
 mod environment;
 mod error;
+mod level;
 mod peers;
 mod role;
 mod schema;
@@ -16,6 +17,7 @@ mod tree;
 
 pub use edge::{Auth, Cors, Limit, Per};
 pub use error::ConfigError;
+pub(crate) use level::filter as log_filter;
 pub use peers::{Consul, Etcd, RpcClient};
 pub use role::{Role, UnknownRole};
 pub use schema::document;
@@ -360,6 +362,16 @@ mod tests {
                 "pay.json:8:15: `CpuThreshold` is `900`: must be a whole number from 0 to 999",
             ]
         );
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused_where_it_stands() {
+        let message = refusal("Name: pay-rpc\nLog:\n  Level: wran\n");
+        assert!(message.starts_with("pay.json:3:10: `Log.Level` is `wran`: `wran` is no level; "), "{message}");
+        assert!(message.ends_with("did you mean `warn`?"), "{message}");
+        let level = |text: &str| ServiceConfig::parse(text, Path::new("a.yaml")).expect("valid").log.level;
+        assert_eq!(level("Name: a\nLog: { Level: severe }"), "severe");
+        assert_eq!(level("Name: a\nLog: { Level: '' }"), "info");
     }
 
     #[test]

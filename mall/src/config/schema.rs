@@ -21,6 +21,8 @@ pub enum Kind {
     Text,
     /// Any text, which no error repeats.
     Secret,
+    /// Text of a form of its own.
+    Formed(&'static Form),
     /// One of some words.
     Word(&'static [&'static str]),
     /// A whole number between two bounds.
@@ -47,6 +49,17 @@ pub enum Kind {
     Refused(&'static str),
 }
 
+/// Text that must be readable by what it is for.
+#[derive(Debug)]
+pub struct Form {
+    /// What it holds, as the document says it.
+    pub holds: &'static str,
+    /// Whether no error may repeat it.
+    pub is_secret: bool,
+    /// The error says what is wrong and what would be right, and repeats no secret.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
 /// Keys that stand together.
 pub struct Section {
     /// The keys.
@@ -68,12 +81,15 @@ macro_rules! section {
 }
 
 use Kind::{
-    Address, Addresses, Inert, Ratio, Refused, Secret, Secrets, Switch, Table, Tables, Text, Texts, Whole, Word,
+    Address, Addresses, Formed, Inert, Ratio, Refused, Secret, Secrets, Switch, Table, Tables, Text, Texts, Whole, Word,
 };
 
 const NO_TLS: &str = "TLS is not spoken here; let a proxy in front do it";
 const HOST_LOGS: &str = "rotating and pruning logs is left to the host";
 const SECONDS: u64 = 366 * 86_400;
+
+static LEVEL: Form =
+    Form { holds: "level or filter", is_secret: false, check: |text| super::level::filter(text).map(drop) };
 
 fn free(_: &Map<String, Value>) -> Option<String> {
     None
@@ -275,7 +291,7 @@ section! { TELEMETRY, |telemetry| {
 section! { LOG, free;
     "ServiceName" Text, "Name of the file of `file`; the service's own name when absent.";
     "Mode" Word(&["console", "file"]), "`console` writes to standard error, `file` appends to `<Path>/<ServiceName>.log`. `console`.";
-    "Level" Text, "`debug`, `info`, `error`, `severe`, or a filter such as `info,mall=debug`. `info`.";
+    "Level" Formed(&LEVEL), "`debug`, `info`, `warn`, `error`, `severe` (as `error`), `trace`, `off`, or a filter such as `info,mall=debug`. `info`.";
     "Encoding" Word(&["json", "plain"]), "`json`.";
     "Path" Text, "Folder of `file`. `logs`.";
     "Stat" Inert("figures go over OTLP, or are scraped"), "";
@@ -397,6 +413,7 @@ impl Kind {
         match self {
             Text => "text".to_owned(),
             Secret => "secret text".to_owned(),
+            Formed(form) => form.holds.to_owned(),
             Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Whole(0, u64::MAX) => "whole number".to_owned(),
             Whole(least, most) => format!("{least} to {most}"),

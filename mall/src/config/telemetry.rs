@@ -52,7 +52,7 @@ pub struct Log {
     pub service_name: String,
     /// `console` writes to standard error, `file` appends to `<Path>/<Name>.log`.
     pub mode: String,
-    /// `debug`, `info`, `error`, `severe`, or a filter such as `info,mall=debug`.
+    /// `debug`, `info`, `warn`, `error`, `severe` (as `error`), `trace`, `off`, or a filter such as `info,mall=debug`.
     pub level: String,
     /// `json` or `plain`.
     pub encoding: String,

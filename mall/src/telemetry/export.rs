@@ -51,12 +51,12 @@ pub enum TelemetryError {
         source: std::io::Error,
     },
     /// The log level is none.
-    #[error("log level `{level}` is not understood: {source}; use error, warn, info, debug or trace")]
+    #[error("log level `{level}` is not understood: {what}")]
     LogLevel {
         /// What the configuration says.
         level: String,
-        /// What the filter says.
-        source: tracing_subscriber::filter::ParseError,
+        /// What is wrong with it, and what would be right.
+        what: String,
     },
 }
 

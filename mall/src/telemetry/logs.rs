@@ -1,7 +1,7 @@
 //! Log lines: to standard error or a file for people, over OTLP for the collector, both with the ids of the current trace.
 
 use super::TelemetryError;
-use crate::config::Log;
+use crate::config::{Log, log_filter};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -26,8 +26,7 @@ const BELOW_THE_EXPORTER: [&str; 5] = ["opentelemetry", "h2", "hyper", "tonic", 
 
 /// Makes `config` the process's log. A subscriber that is there already, as in a test, stays.
 pub(super) fn install(config: &Log, name: &str, provider: &SdkLoggerProvider) -> Result<(), TelemetryError> {
-    let filter =
-        filter(&config.level).map_err(|source| TelemetryError::LogLevel { level: config.level.clone(), source })?;
+    let filter = filter(&config.level)?;
     let is_ours = filter_fn(|line| {
         // The line of an ordinary request says what its SERVER span says.
         let is_access = line.target() == "access" && *line.level() > tracing::Level::WARN;
@@ -58,13 +57,17 @@ pub(super) fn install(config: &Log, name: &str, provider: &SdkLoggerProvider) ->
 }
 
 /// The configured filter; the SDK is silent unless it is named, since what it has to say is counted already.
-fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    let filter = EnvFilter::try_new(level)?;
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    let refused = |what| TelemetryError::LogLevel { level: level.to_owned(), what };
+    let filter = log_filter(level).map_err(refused)?;
     if level.contains("opentelemetry") {
         return Ok(filter);
     }
     let quiet = ["opentelemetry=off", "opentelemetry_sdk=off", "opentelemetry_otlp=off"];
-    quiet.into_iter().try_fold(filter, |filter, directive| Ok(filter.add_directive(directive.parse()?)))
+    quiet.into_iter().try_fold(filter, |filter, directive| {
+        let directive = directive.parse().map_err(|error: ParseError| refused(error.to_string()))?;
+        Ok(filter.add_directive(directive))
+    })
 }
 
 /// One line per event, with go-zero's field names.
@@ -179,7 +182,31 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::civil;
+    use super::{civil, filter};
+    use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    /// Which of the levels a log of `level` shows, from a target of ours.
+    fn shown(level: &str) -> Vec<Level> {
+        let subscriber = tracing_subscriber::registry().with(filter(level).expect("a level"));
+        tracing::subscriber::with_default(subscriber, || {
+            let levels = [
+                (Level::ERROR, tracing::enabled!(target: "mall", Level::ERROR)),
+                (Level::INFO, tracing::enabled!(target: "mall", Level::INFO)),
+                (Level::DEBUG, tracing::enabled!(target: "mall", Level::DEBUG)),
+            ];
+            levels.into_iter().filter_map(|(level, is_shown)| is_shown.then_some(level)).collect()
+        })
+    }
+
+    #[test]
+    fn a_severe_log_shows_errors_and_an_unknown_level_is_refused() {
+        assert_eq!(shown("severe"), [Level::ERROR]);
+        assert_eq!(shown("info"), [Level::ERROR, Level::INFO]);
+        assert_eq!(shown("error,mall=debug"), [Level::ERROR, Level::INFO, Level::DEBUG]);
+        let refusal = filter("wran").expect_err("no level").to_string();
+        assert!(refusal.contains("log level `wran`") && refusal.contains("`warn`"), "{refusal}");
+    }
 
     #[test]
     fn days_are_dates() {
