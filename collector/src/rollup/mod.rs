@@ -117,7 +117,6 @@ impl Rollup {
         if !span.events.is_empty() {
             Balance::observe_span(&mut self.seconds, &self.directory, span, second, version);
             self.refusals.observe(span, events, version);
-            self.protection.observe_span(span);
         }
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.observe_span(span, second, &mut book);

@@ -14,7 +14,7 @@ use super::counter::Counter;
 use super::directory::Instance;
 use super::window::Window;
 use super::{SECOND_NS, WINDOW_S};
-use crate::model::{MetricPoint, Span, Value};
+use crate::model::{MetricPoint, Value};
 
 /// Shedders, and limits, that are told apart.
 const ROW_LIMIT: usize = 512;
@@ -93,19 +93,13 @@ struct ShedderRow {
     tally: Tally,
 }
 
-/// One limit of one process.
-#[derive(Debug, Clone, Default)]
-struct LimitRow {
+/// One limit: a route may have several, which count by different things.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct LimitKey {
+    instance: Instance,
+    name: Arc<str>,
+    /// `route` or `user`.
     per: Arc<str>,
-    tally: Tally,
-}
-
-impl LimitRow {
-    fn learn(&mut self, key: Option<&Value>) {
-        if let Some(per) = key.and_then(Value::as_text).filter(|per| *per != &*self.per) {
-            self.per = Arc::from(per);
-        }
-    }
 }
 
 /// Shedders and limits by process.
@@ -113,7 +107,7 @@ impl LimitRow {
 pub struct Protection {
     /// By process and place.
     shedders: BTreeMap<(Instance, Arc<str>), ShedderRow>,
-    limits: BTreeMap<(Instance, Arc<str>), LimitRow>,
+    limits: BTreeMap<LimitKey, Tally>,
     overflowed: u64,
 }
 
@@ -151,31 +145,19 @@ impl Protection {
 
     fn observe_limit(&mut self, point: &MetricPoint, value: f64, since_ns: u64) {
         let Some(name) = point.get(words::LIMITER_NAME).and_then(Value::as_text) else { return };
-        let key = (instance_of(point), Arc::from(name));
+        let per = point.get(words::LIMITER_KEY).and_then(Value::as_text).unwrap_or_default();
+        let key = LimitKey { instance: instance_of(point), name: Arc::from(name), per: Arc::from(per) };
         if self.limits.len() >= ROW_LIMIT && !self.limits.contains_key(&key) {
             self.overflowed += 1;
             return;
         }
-        let row = self.limits.entry(key).or_default();
-        row.tally.seen_ns = row.tally.seen_ns.max(point.time_ns);
-        row.learn(point.get(words::LIMITER_KEY));
+        let tally = self.limits.entry(key).or_default();
+        tally.seen_ns = tally.seen_ns.max(point.time_ns);
         match &*point.name {
-            words::LIMITER_PASSES => row.tally.advance(Outcome::Passed, point, value, since_ns),
-            words::LIMITER_REJECTIONS => row.tally.advance(Outcome::Refused, point, value, since_ns),
-            words::LIMITER_RESCUES => row.tally.advance(Outcome::Rescued, point, value, since_ns),
+            words::LIMITER_PASSES => tally.advance(Outcome::Passed, point, value, since_ns),
+            words::LIMITER_REJECTIONS => tally.advance(Outcome::Refused, point, value, since_ns),
+            words::LIMITER_RESCUES => tally.advance(Outcome::Rescued, point, value, since_ns),
             _ => {}
-        }
-    }
-
-    /// Learns from the refusals on a span what a limit counts by.
-    pub fn observe_span(&mut self, span: &Span) {
-        for event in span.events.iter().filter(|event| &*event.name == words::LIMITER_REJECT) {
-            let Some(name) = event.get(words::LIMITER_NAME).and_then(Value::as_text) else { continue };
-            let resource = &span.resource;
-            let instance = Instance { service: resource.service.clone(), instance: resource.instance.clone() };
-            if let Some(row) = self.limits.get_mut(&(instance, Arc::from(name))) {
-                row.learn(event.get(words::LIMITER_KEY));
-            }
         }
     }
 
@@ -197,20 +179,20 @@ impl Protection {
             series: row.tally.series(to),
             place: place.to_string(),
         };
-        let limit = |((key, name), row): (&(Instance, Arc<str>), &LimitRow)| Limit {
-            service: key.service.to_string(),
-            instance: key.instance.to_string(),
-            name: name.to_string(),
-            per: row.per.to_string(),
-            passes: row.tally.sum(Outcome::Passed, from, to),
-            rejections: row.tally.sum(Outcome::Refused, from, to),
-            rescues: row.tally.sum(Outcome::Rescued, from, to),
-            rejections_total: row.tally.refused,
-            series: row.tally.series(to),
+        let limit = |(key, tally): (&LimitKey, &Tally)| Limit {
+            service: key.instance.service.to_string(),
+            instance: key.instance.instance.to_string(),
+            name: key.name.to_string(),
+            per: key.per.to_string(),
+            passes: tally.sum(Outcome::Passed, from, to),
+            rejections: tally.sum(Outcome::Refused, from, to),
+            rescues: tally.sum(Outcome::Rescued, from, to),
+            rejections_total: tally.refused,
+            series: tally.series(to),
         };
         RefusalsReply {
             shedders: self.shedders.iter().filter(|(_, row)| row.tally.is_live(now_ns)).map(shedder).collect(),
-            limits: self.limits.iter().filter(|(_, row)| row.tally.is_live(now_ns)).map(limit).collect(),
+            limits: self.limits.iter().filter(|(_, tally)| tally.is_live(now_ns)).map(limit).collect(),
         }
     }
 
@@ -218,7 +200,7 @@ impl Protection {
     pub fn age(&mut self, now_ns: u64) {
         let is_recent = |tally: &Tally| tally.seen_ns.saturating_add(WINDOW_S * SECOND_NS) > now_ns;
         self.shedders.retain(|_, row| is_recent(&row.tally));
-        self.limits.retain(|_, row| is_recent(&row.tally));
+        self.limits.retain(|_, tally| is_recent(tally));
     }
 
     /// Shedders and limits that did not fit.

@@ -23,6 +23,8 @@ struct Source {
     kind: &'static str,
     instance: Arc<str>,
     limit: Arc<str>,
+    /// What the limit counts by: one route may have two. Empty for a shedder.
+    per: Arc<str>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -86,27 +88,33 @@ impl Refusals {
 }
 
 fn source_of(span: &Span, event: &SpanEvent) -> Option<Source> {
-    let (kind, limit) = match &*event.name {
-        words::SHED_DROP => ("shed", Arc::from("shedder")),
+    let text = |key: &str| event.get(key).and_then(Value::as_text);
+    let (kind, limit, per) = match &*event.name {
+        words::SHED_DROP => ("shed", "shedder", ""),
         words::LIMITER_REJECT => {
-            ("limiter", Arc::from(event.get(words::LIMITER_NAME).and_then(Value::as_text).unwrap_or("limit")))
+            ("limiter", text(words::LIMITER_NAME).unwrap_or("limit"), text(words::LIMITER_KEY).unwrap_or_default())
         }
         _ => return None,
     };
-    Some(Source { kind, instance: span.resource.instance.clone(), limit })
+    Some(Source { kind, instance: span.resource.instance.clone(), limit: limit.into(), per: per.into() })
 }
 
 fn opened(source: &Source, span: &Span, at: u64) -> NewEvent {
+    let mut fields = BTreeMap::from([("instance".to_owned(), source.instance.to_string())]);
+    if !source.per.is_empty() {
+        fields.insert("per".to_owned(), source.per.to_string());
+    }
     NewEvent {
         kind: source.kind.into(),
         begins_unix_ns: at,
         service: span.resource.service.to_string(),
         target: source.limit.to_string(),
-        fields: BTreeMap::from([("instance".to_owned(), source.instance.to_string())]),
+        fields,
         ..NewEvent::default()
     }
 }
 
 fn detail(source: &Source, count: u64) -> String {
-    format!("{} of {} refused {count} requests", source.limit, source.instance)
+    let per = if source.per.is_empty() { String::new() } else { format!(" per {}", source.per) };
+    format!("{}{per} of {} refused {count} requests", source.limit, source.instance)
 }

@@ -1,11 +1,9 @@
 //! Shedders and limits, from the metrics of their processes.
 
-use collector::model::Kind;
+use crate::stage::{S, Stage, attribute, counter, gauge};
 
-use crate::stage::{MS, S, Stage, attribute, counter, gauge, span};
-
-fn limit(name: &str) -> Vec<collector::model::Attribute> {
-    vec![attribute("limiter", name)]
+fn limit(name: &str, per: &str) -> Vec<collector::model::Attribute> {
+    vec![attribute("limiter", name), attribute("key", per)]
 }
 
 #[test]
@@ -41,24 +39,39 @@ fn a_shedder_is_told_with_what_it_did_in_the_window() {
 fn limits_are_told_apart_and_say_what_they_count_by() {
     let stage = Stage::new(1 << 20);
     stage.send_points([
-        counter("gateway", "limiter.passes", limit("order-create"), S, 90.0),
-        counter("gateway", "limiter.rejections", limit("order-create"), S, 10.0),
-        counter("gateway", "limiter.rescues", limit("order-create"), S, 4.0),
-        counter("gateway", "limiter.rejections", limit("max_connections"), S, 0.0),
+        counter("gateway", "limiter.passes", limit("order-create", "user"), S, 90.0),
+        counter("gateway", "limiter.rejections", limit("order-create", "user"), S, 10.0),
+        counter("gateway", "limiter.rescues", limit("order-create", "user"), S, 4.0),
+        counter("gateway", "limiter.rejections", limit("max_connections", "route"), S, 0.0),
     ]);
-    let refused = vec![attribute("limiter", "order-create"), attribute("key", "user")];
-    stage.send([span("gateway", "POST /api/order/create", Kind::Server, 1, 1, 0, 0..MS).event(
-        "limiter.reject",
-        MS,
-        refused,
-    )]);
     stage.at(2 * S);
     let reply = stage.hub.refusals(0, 10);
     let names: Vec<_> = reply.limits.iter().map(|limit| limit.name.as_str()).collect();
     assert_eq!(names, ["max_connections", "order-create"]);
     let [idle, busy] = reply.limits.as_slice() else { panic!("{reply:?}") };
-    assert_eq!((idle.passes, idle.rejections, idle.per.as_str()), (0, 0, ""));
+    assert_eq!((idle.passes, idle.rejections, idle.per.as_str()), (0, 0, "route"));
     assert_eq!((busy.passes, busy.rejections, busy.rescues, busy.per.as_str()), (90, 10, 4, "user"));
+}
+
+#[test]
+fn two_limits_of_one_route_are_two_rows() {
+    let stage = Stage::new(1 << 20);
+    let login = |per: &str, at: u64, passes: f64, rejections: f64| {
+        let limit = || limit("POST /api/user/login", per);
+        stage.send_points([
+            counter("gateway", "limiter.passes", limit(), at, passes),
+            counter("gateway", "limiter.rejections", limit(), at, rejections),
+        ]);
+    };
+    for (at, factor) in [(S, 1.0), (2 * S, 2.0)] {
+        login("route", at, 50.0 * factor, 1.0 * factor);
+        login("user", at, 40.0 * factor, 10.0 * factor);
+    }
+    stage.at(2 * S);
+    let limits = stage.hub.refusals(0, 10).limits;
+    let told: Vec<_> = limits.iter().map(|one| (one.per.as_str(), one.passes, one.rejections_total)).collect();
+    assert_eq!(told, [("route", 100, 2), ("user", 80, 20)]);
+    assert!(limits.iter().all(|one| one.name == "POST /api/user/login"));
 }
 
 #[test]
