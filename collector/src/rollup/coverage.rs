@@ -7,6 +7,9 @@
 //! Metrics that are understood: `http.server.request.duration`, `rpc.server.call.duration` and `rpc.server.duration` of
 //! the conventions, and go-zero's `http_server_requests_*` and `rpc_server_requests_*`. Of several that count the same
 //! protocol of one process, the first that came is taken.
+//!
+//! Processes come and go, each under a name of its own where pods are rolled out: who was silent for long is forgotten, so
+//! that successors find room.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,6 +17,7 @@ use std::sync::Arc;
 
 use collector_api::{console, vocabulary as words};
 
+use super::SECOND_NS;
 use super::cell::Red;
 use super::counter::Counter;
 use super::directory::Instance;
@@ -24,6 +28,13 @@ const SERVICE_LIMIT: usize = 512;
 
 /// Streams of request metrics (sets of attributes of one process) that are told apart.
 const STREAM_LIMIT: usize = 8_192;
+
+/// Histograms that are counted: one of each protocol of a process.
+const SOURCE_LIMIT: usize = 1_024;
+
+/// Who was silent for this long is gone. Twice the slowest interval of export that is usual, so that nobody who is only
+/// slow begins anew each time.
+const SILENCE_NS: u64 = 600 * SECOND_NS;
 
 /// Requests by metrics from which a comparison with spans means something.
 const ENOUGH: u64 = 100;
@@ -40,6 +51,7 @@ struct Service {
     by_spans: u64,
     by_metrics: u64,
     has_metrics: bool,
+    seen_ns: u64,
 }
 
 impl Service {
@@ -65,12 +77,16 @@ struct Form {
 struct Source {
     name: Arc<str>,
     says_outcome: bool,
+    /// Counters that began before are only a base when they are met for the first time.
+    since_ns: u64,
+    seen_ns: u64,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Stream {
     counter: Counter,
     buckets: Vec<Counter>,
+    seen_ns: u64,
 }
 
 /// Spans against metrics, by service.
@@ -79,17 +95,19 @@ pub struct Coverage {
     services: BTreeMap<Arc<str>, Service>,
     sources: HashMap<(Arc<str>, &'static str), Source>,
     streams: HashMap<u64, Stream>,
+    /// When the last of those that are forgotten was seen.
+    forgotten_ns: u64,
     overflowed: u64,
 }
 
 impl Coverage {
     /// Takes what a process says of its sampler, and counts a span that answers a request.
-    pub fn observe_span(&mut self, span: &Span) {
+    pub fn observe_span(&mut self, span: &Span, now_ns: u64) {
         let declared = declared(&span.resource);
         if declared.is_none() && !span.is_entry() {
             return;
         }
-        if let Some(service) = self.service(&span.resource.service) {
+        if let Some(service) = self.service(&span.resource.service, now_ns) {
             service.declared = declared;
             service.by_spans += u64::from(span.is_entry());
         }
@@ -97,20 +115,18 @@ impl Coverage {
 
     /// Takes a point of a request metric; others are left alone. Returns what it adds to the second of its process when
     /// spans do not show all of its requests.
-    pub fn observe_point(&mut self, point: &MetricPoint, since_ns: u64) -> Option<(Instance, Red)> {
+    pub fn observe_point(&mut self, point: &MetricPoint, since_ns: u64, now_ns: u64) -> Option<(Instance, Red)> {
         let form = form_of(&point.name)?;
         let red = match &point.value {
             MetricValue::Histogram { count, bounds, counts, .. } => {
                 let failure = failure(point);
-                let source = (point.resource.instance.clone(), form.protocol);
-                let source = self
-                    .sources
-                    .entry(source)
-                    .or_insert_with(|| Source { name: point.name.clone(), says_outcome: failure.is_some() });
+                let source = self.source(point, form, since_ns, now_ns)?;
                 if source.name != point.name {
                     return None;
                 }
-                let stream = self.stream(point)?;
+                source.seen_ns = now_ns;
+                let since_ns = source.since_ns;
+                let stream = self.stream(point, now_ns)?;
                 let mut red =
                     Red { requests: stream.counter.advance(*count as f64, point.start_ns, since_ns), ..Red::default() };
                 red.errors = if failure == Some(true) { red.requests } else { 0 };
@@ -122,14 +138,14 @@ impl Coverage {
                 red
             }
             // Where a histogram does not say the outcome, go-zero's counters do.
-            MetricValue::Number(value) if self.needs_outcome(point, form) => {
-                let risen = self.stream(point)?.counter.advance(*value, point.start_ns, since_ns);
+            MetricValue::Number(value) => {
+                let since_ns = self.needs_outcome(point, form)?;
+                let risen = self.stream(point, now_ns)?.counter.advance(*value, point.start_ns, since_ns);
                 Red { errors: if failure(point) == Some(true) { risen } else { 0 }, ..Red::default() }
             }
-            MetricValue::Number(_) => return None,
         };
         let declared = declared(&point.resource);
-        let service = self.service(&point.resource.service)?;
+        let service = self.service(&point.resource.service, now_ns)?;
         service.declared = declared;
         service.has_metrics |= matches!(point.value, MetricValue::Histogram { .. });
         service.by_metrics += red.requests;
@@ -157,17 +173,48 @@ impl Coverage {
         self.services.iter().filter_map(wire).collect()
     }
 
-    /// Services and streams that did not fit.
+    /// Forgets processes and services that are gone.
+    pub fn age(&mut self, now_ns: u64) {
+        let is_recent = |seen_ns: u64| seen_ns.saturating_add(SILENCE_NS) > now_ns;
+        let forgotten = self.sources.values().map(|source| source.seen_ns).filter(|seen| !is_recent(*seen)).max();
+        self.forgotten_ns = self.forgotten_ns.max(forgotten.unwrap_or_default());
+        self.services.retain(|_, service| is_recent(service.seen_ns));
+        self.sources.retain(|_, source| is_recent(source.seen_ns));
+        self.streams.retain(|_, stream| is_recent(stream.seen_ns));
+    }
+
+    /// Services, processes and streams that did not fit.
     pub fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
-    fn needs_outcome(&self, point: &MetricPoint, form: Form) -> bool {
-        let source = self.sources.get(&(point.resource.instance.clone(), form.protocol));
-        source.is_some_and(|source| !source.says_outcome) && point.name.ends_with("_code_total")
+    /// Since when a counter of outcomes counts, where the histogram of its process does not say them.
+    fn needs_outcome(&self, point: &MetricPoint, form: Form) -> Option<u64> {
+        let source = self.sources.get(&(point.resource.instance.clone(), form.protocol))?;
+        (!source.says_outcome && point.name.ends_with("_code_total")).then_some(source.since_ns)
     }
 
-    fn service(&mut self, name: &Arc<str>) -> Option<&mut Service> {
+    fn source(&mut self, point: &MetricPoint, form: Form, since_ns: u64, now_ns: u64) -> Option<&mut Source> {
+        let key = (point.resource.instance.clone(), form.protocol);
+        if !self.sources.contains_key(&key) {
+            if self.sources.len() >= SOURCE_LIMIT {
+                self.overflowed += 1;
+                return None;
+            }
+            // It may be one of those that are forgotten: what it counted until now was counted before.
+            let may_return = point.start_ns <= self.forgotten_ns;
+            let source = Source {
+                name: point.name.clone(),
+                says_outcome: failure(point).is_some(),
+                since_ns: if may_return { now_ns } else { since_ns },
+                seen_ns: now_ns,
+            };
+            self.sources.insert(key.clone(), source);
+        }
+        self.sources.get_mut(&key)
+    }
+
+    fn service(&mut self, name: &Arc<str>, now_ns: u64) -> Option<&mut Service> {
         if !self.services.contains_key(name) {
             if self.services.len() >= SERVICE_LIMIT {
                 self.overflowed += 1;
@@ -175,16 +222,20 @@ impl Coverage {
             }
             self.services.insert(name.clone(), Service::default());
         }
-        self.services.get_mut(name)
+        let service = self.services.get_mut(name)?;
+        service.seen_ns = now_ns;
+        Some(service)
     }
 
-    fn stream(&mut self, point: &MetricPoint) -> Option<&mut Stream> {
+    fn stream(&mut self, point: &MetricPoint, now_ns: u64) -> Option<&mut Stream> {
         let key = stream_of(point);
         if self.streams.len() >= STREAM_LIMIT && !self.streams.contains_key(&key) {
             self.overflowed += 1;
             return None;
         }
-        Some(self.streams.entry(key).or_default())
+        let stream = self.streams.entry(key).or_default();
+        stream.seen_ns = now_ns;
+        Some(stream)
     }
 }
 

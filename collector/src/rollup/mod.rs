@@ -107,7 +107,7 @@ impl Rollup {
             self.count_entry_span(span, second, version);
         }
         self.count_entry(span, second, version);
-        self.coverage.observe_span(span);
+        self.coverage.observe_span(span, now_ns);
         self.operations.observe(span, second);
         self.graph.observe_database(span, second);
         if let Some(hop) = &hop {
@@ -131,7 +131,7 @@ impl Rollup {
         }
         self.balance.observe_point(point, self.since_ns);
         self.protection.observe_point(point, self.since_ns);
-        if let Some((instance, red)) = self.coverage.observe_point(point, self.since_ns) {
+        if let Some((instance, red)) = self.coverage.observe_point(point, self.since_ns, now_ns) {
             self.count_by_metrics(instance, &red, point.time_ns, now_ns, version);
         }
         let mut book = Book { seconds: &mut self.seconds, events, version };
@@ -149,6 +149,7 @@ impl Rollup {
         self.seconds.age(now_ns / SECOND_NS);
         self.balance.age(now_ns);
         self.protection.age(now_ns);
+        self.coverage.age(now_ns);
         self.refusals.tick(now_ns, events, version);
         let mut book = Book { seconds: &mut self.seconds, events, version };
         self.breakers.tick(now_ns, &mut book);

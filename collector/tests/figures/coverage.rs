@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use collector::model::{Attribute, Kind, MetricKind, MetricPoint, MetricValue, Resource};
+use collector::rollup::coverage as counted;
 use collector_api::console::Coverage;
 use collector_api::sketch::Sketch;
 
@@ -120,4 +121,55 @@ fn few_requests_prove_nothing() {
     stage.send_points([requests("http.server.request.duration", status(200), S, 99, 0, 1.0)]);
     stage.at(2 * S);
     assert!(stage.hub.coverage().is_empty());
+}
+
+/// A hundred requests of each of some pods, which have just started and sample; answers how many were counted.
+fn rollout(coverage: &mut counted::Coverage, pods: std::ops::Range<u64>, at: u64) -> u64 {
+    let counts = pods.map(|pod| {
+        let resource = Arc::new(Resource {
+            attributes: vec![attribute("mall.sampler.ratio", 0.1)],
+            ..Resource::clone(&process(&format!("legacy/{pod}")))
+        });
+        let point = requests("http.server.request.duration", status(200), at, 100, 0, 1.0);
+        let point = MetricPoint { resource, start_ns: T0 + at - S, ..point };
+        coverage.observe_point(&point, T0, T0 + at).map_or(0, |(_, red)| red.requests)
+    });
+    counts.sum()
+}
+
+#[test]
+fn pods_of_earlier_rollouts_make_room() {
+    let mut coverage = counted::Coverage::default();
+    // More processes than fit at once, of which no two rollouts live at the same time.
+    for number in 0..6 {
+        let at = (1 + number * 700) * S;
+        coverage.age(T0 + at);
+        assert_eq!(rollout(&mut coverage, number * 400..number * 400 + 400, at), 40_000, "rollout {number}");
+    }
+    assert_eq!(coverage.overflowed(), 0);
+}
+
+#[test]
+fn processes_that_do_not_fit_are_counted() {
+    let mut coverage = counted::Coverage::default();
+    assert_eq!(rollout(&mut coverage, 0..1_030, S), 102_400);
+    assert_eq!(coverage.overflowed(), 6);
+    coverage.age(T0 + 2 * S);
+    assert_eq!(rollout(&mut coverage, 1_030..1_031, 2 * S), 0, "nobody has gone yet");
+}
+
+#[test]
+fn a_process_that_comes_back_is_not_counted_twice() {
+    let stage = Stage::new(1 << 20);
+    let so_far = |count: u64, at: u64| {
+        stage.send_points([requests("http.server.request.duration", status(200), at, count, 0, 1.0)]);
+        stage.at(at + S);
+    };
+    so_far(1_000, S);
+    stage.at(900 * S);
+    assert!(stage.hub.coverage().is_empty(), "it was silent for long");
+    so_far(1_500, 901 * S);
+    assert!(stage.hub.coverage().is_empty(), "what it counted before is only a base");
+    so_far(1_700, 902 * S);
+    assert_eq!(stage.hub.coverage()[0].by_metrics, 200);
 }
