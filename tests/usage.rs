@@ -79,8 +79,11 @@ fn three_apis_without_a_proxy_are_a_usage_error_that_says_how() {
 #[test]
 fn a_configuration_is_checked_without_serving() {
     let home = Home::new();
-    let good = home.write("pay.yaml", "{\"Name\": \"pay-rpc\",\n\"ListenOn\": \"127.0.0.1:0\"}\n");
-    assert_eq!(home.ok(&["serve", "pay-rpc", "--config", &good, "--check"]), "ok\n");
+    let good = home.write("user.yaml", "Name: user-rpc\nListenOn: 127.0.0.1:0\nDataSource: sqlite:///data/user.db\n");
+    assert_eq!(home.ok(&["serve", "user-rpc", "--config", &good, "--check"]), "ok\n");
+    let (code, says) = failure(&home.run(&["serve", "user-api", "--config", &good, "--check"]));
+    assert!(code == 2 && says.contains("user.yaml:1:1: `Auth.AccessSecret` is missing"), "{says}");
+    assert!(says.contains("`UserRpc` is missing"), "{says}");
     let bad = home.write("bad.yaml", "{\"Name\": \"pay-rpc\",\n\"ListenOm\": \"127.0.0.1:0\"}\n");
     let (code, says) = failure(&home.run(&["serve", "pay-rpc", "--config", &bad, "--check"]));
     assert!(code == 2 && says.contains("bad.yaml:2") && says.contains("ListenOn"), "{says}");

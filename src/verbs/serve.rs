@@ -18,7 +18,7 @@ const ORPHAN_LIMIT: Duration = Duration::from_millis(500);
 pub async fn run(args: cli::Serve) -> Outcome {
     let role: Role = args.role.parse().map_err(|error: UnknownRole| Failure::usage(error.to_string()))?;
     let Reading { config, notes } =
-        ServiceConfig::read(&args.config).map_err(|error| Failure::usage(error.to_string()))?;
+        ServiceConfig::read(role, &args.config).map_err(|error| Failure::usage(error.to_string()))?;
     for Mistake { line, column, what } in notes {
         output::progress(&format!("{}:{line}:{column}: {what}", args.config.display()));
     }

@@ -1,8 +1,11 @@
 //! A tree against the schema: every mistake at once, and what the good rest says.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 
-use super::schema::{Field, Kind, Section};
+use super::address::{can_connect, can_listen};
+use super::schema::{Field, HEADER, Kind, Section, has};
 use super::tree::{At, Entry, Mistake, Node, Value};
 use crate::nearest::nearest;
 
@@ -15,6 +18,26 @@ pub(super) struct Checked {
     pub(super) mistakes: Vec<Mistake>,
     /// What is accepted and has no effect.
     pub(super) notes: Vec<Mistake>,
+    /// Keys whose value is refused, by path, and those that they stand in.
+    wrong: BTreeSet<String>,
+}
+
+impl Checked {
+    /// Whether something under a path is refused already.
+    pub(super) fn is_wrong(&self, path: &str) -> bool {
+        self.wrong.contains(path)
+    }
+
+    /// Whether the file says something under a path such as `Auth.AccessSecret`, be it right or refused already.
+    pub(super) fn says(&self, path: &str) -> bool {
+        if self.is_wrong(path) {
+            return true;
+        }
+        let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut names = section.split('.').filter(|name| !name.is_empty());
+        let section = names.try_fold(&self.values, |section, name| section.get(name).and_then(Json::as_object));
+        section.is_some_and(|section| has(section, key))
+    }
 }
 
 /// Looks up a variable of the environment.
@@ -22,22 +45,22 @@ pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Checks a whole file.
 pub(super) fn check(root: &Node, schema: &Section, lookup: Lookup<'_>) -> Checked {
-    let mut checker = Checker { lookup, mistakes: Vec::new(), notes: Vec::new() };
+    let mut checker = Checker { lookup, mistakes: Vec::new(), notes: Vec::new(), wrong: BTreeSet::new() };
     let values = if let Value::Table(entries) = &root.value {
         checker.table(root.at, entries, schema, "")
     } else {
         checker.wrong(root.at, "a configuration is keys with values, such as `Name: pay-rpc`");
         Map::new()
     };
-    let Checker { mut mistakes, notes, .. } = checker;
-    mistakes.sort();
-    Checked { values, mistakes, notes }
+    let Checker { mistakes, notes, wrong, .. } = checker;
+    Checked { values, mistakes, notes, wrong }
 }
 
 struct Checker<'a> {
     lookup: Lookup<'a>,
     mistakes: Vec<Mistake>,
     notes: Vec<Mistake>,
+    wrong: BTreeSet<String>,
 }
 
 impl Checker<'_> {
@@ -94,7 +117,12 @@ impl Checker<'_> {
             }
             kind => {
                 let name = if path.is_empty() { field.key.to_owned() } else { format!("{path}.{}", field.key) };
-                self.value(&entry.value, kind, &name)
+                let before = self.mistakes.len();
+                let value = self.value(&entry.value, kind, &name);
+                if self.mistakes.len() > before {
+                    self.wrong.insert(name);
+                }
+                value
             }
         }
     }
@@ -116,8 +144,13 @@ impl Checker<'_> {
             (Kind::Secrets, Value::Table(entries)) => {
                 let mut values = Map::new();
                 for entry in entries {
-                    let value = self.value(&entry.value, &Kind::Secret, &entry.key)?;
-                    values.insert(entry.key.clone(), value);
+                    if let Err(what) = super::header::name(&entry.key) {
+                        self.wrong(entry.at, format!("`{name}.{}` {what}", entry.key));
+                    } else if let Some(value) =
+                        self.value(&entry.value, &Kind::Formed(&HEADER), &format!("{name}.{}", entry.key))
+                    {
+                        values.insert(entry.key.clone(), value);
+                    }
                 }
                 Some(Json::Object(values))
             }
@@ -175,13 +208,14 @@ impl Checker<'_> {
                 _ => must_be(kind.expected()),
             },
             // As a formed text.
-            Kind::Address if text.is_empty() => return Some(Json::String(text)),
-            Kind::Address => match text.split_once("://") {
+            Kind::Address | Kind::Listen if text.is_empty() => return Some(Json::String(text)),
+            Kind::Address | Kind::Listen => match text.split_once("://") {
                 Some((_, address)) => {
                     let address = address.trim_end_matches('/');
                     format!("`{name}` is `{text}`: must be host:port without a scheme; did you mean `{address}`?")
                 }
-                None if is_address(&text) => return Some(Json::String(text)),
+                None if matches!(kind, Kind::Listen) && can_listen(&text) => return Some(Json::String(text)),
+                None if matches!(kind, Kind::Address) && can_connect(&text) => return Some(Json::String(text)),
                 None => must_be(kind.expected()),
             },
             kind => must_be(kind.expected()),
@@ -207,7 +241,8 @@ impl Kind {
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Ratio => "a number from 0 to 1".to_owned(),
             Self::Switch => "`true` or `false`".to_owned(),
-            Self::Address => "host:port".to_owned(),
+            Self::Listen => "host:port".to_owned(),
+            Self::Address => "host:port with a port above 0".to_owned(),
             Self::Texts => "a list of texts".to_owned(),
             Self::Addresses => "a list of host:port".to_owned(),
             Self::Secrets => "texts by name".to_owned(),
@@ -238,13 +273,6 @@ fn find(section: &Section, key: &str) -> Option<&'static Field> {
     exact.or_else(|| section.fields.iter().find(|field| field.key.eq_ignore_ascii_case(key)))
 }
 
-/// host:port; the host may be empty, or an IPv6 address in brackets.
-pub(super) fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let is_host = !host.contains(['/', '@', ' ']) && (!host.contains(':') || host.starts_with('['));
-    is_host && port.parse::<u16>().is_ok()
-}
-
 /// Replaces each `${NAME}`; the error is the name of a variable that is not set.
 fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let mut expanded = String::with_capacity(text.len());
@@ -269,15 +297,5 @@ mod tests {
         assert_eq!(expand("a:${PASS}@b", &lookup), Ok("a:s3cret@b".to_owned()));
         assert_eq!(expand("${USER}", &lookup), Err("USER".to_owned()));
         assert_eq!(expand("costs $5 ${", &lookup), Ok("costs $5 ${".to_owned()));
-    }
-
-    #[test]
-    fn addresses_are_host_and_port() {
-        for good in ["127.0.0.1:80", "[::1]:80", ":80", "db.local:0"] {
-            assert!(is_address(good), "{good}");
-        }
-        for bad in ["127.0.0.1", "host:99999", "http://a:1", "u@h:1", "::1:80", ""] {
-            assert!(!is_address(bad), "{bad}");
-        }
     }
 }

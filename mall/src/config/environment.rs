@@ -1,7 +1,7 @@
 //! The OTEL_* variables, which win over the file: whoever deploys a service decides where its telemetry goes.
 
-use super::{ConfigError, ServiceConfig};
-use crate::config::check::is_address;
+use super::{ConfigError, ServiceConfig, header};
+use crate::config::address::can_connect;
 
 /// Looks up a variable of the environment.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -13,6 +13,9 @@ const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+
+const HEADERS_FORM: &str =
+    "must be `name=value,…`, with letters, digits and dashes in names and no line breaks in values";
 
 /// Applies the variables. An empty variable is as good as none.
 pub(super) fn apply(config: &mut ServiceConfig, lookup: Lookup<'_>) -> Result<(), ConfigError> {
@@ -37,7 +40,7 @@ pub(super) fn apply(config: &mut ServiceConfig, lookup: Lookup<'_>) -> Result<()
     }
     if let Some(value) = get(HEADERS) {
         // The value may hold secrets, so the error does not repeat it.
-        let headers = headers(&value).ok_or_else(|| wrong(HEADERS, "hidden".to_owned(), "must be `name=value,…`"))?;
+        let headers = headers(&value).ok_or_else(|| wrong(HEADERS, "hidden".to_owned(), HEADERS_FORM))?;
         telemetry.otlp_headers.extend(headers);
     }
     if let Some(value) = get(SAMPLER) {
@@ -67,7 +70,7 @@ fn endpoint(url: &str) -> Result<String, &'static str> {
         return Err("TLS is not spoken to receivers; send to a collector near by over http://");
     }
     let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-    if is_address(address) { Ok(address.to_owned()) } else { Err("must be http://host:port") }
+    if can_connect(address) { Ok(address.to_owned()) } else { Err("must be http://host:port") }
 }
 
 fn headers(text: &str) -> Option<Vec<(String, super::Secret)>> {
@@ -75,7 +78,8 @@ fn headers(text: &str) -> Option<Vec<(String, super::Secret)>> {
     let parsed = pairs.map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let name = name.trim().to_ascii_lowercase();
-        (!name.is_empty()).then(|| (name, super::Secret::new(value.trim())))
+        let is_sendable = header::name(&name).is_ok() && header::value(value.trim()).is_ok();
+        is_sendable.then(|| (name, super::Secret::new(value.trim())))
     });
     parsed.collect()
 }
@@ -128,7 +132,9 @@ mod tests {
             let message = with(&[(name, value)]).expect_err("must be refused").to_string();
             assert!(message.starts_with(&format!("environment variable {name} is `{value}`")), "{message}");
         }
-        let hidden = with(&[(HEADERS, "hunter2")]).expect_err("must be refused").to_string();
-        assert!(!hidden.contains("hunter2"));
+        for headers in ["hunter2", "a b=hunter2", "a=hunter\n2"] {
+            let hidden = with(&[(HEADERS, headers)]).expect_err("must be refused").to_string();
+            assert!(hidden.contains("name=value") && !hidden.contains("hunter"), "{hidden}");
+        }
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! Unknown keys are refused with the nearest valid one. Secrets never appear in `Debug`.
 
+mod address;
 mod check;
+mod document;
 mod edge;
 mod environment;
 mod error;
+mod header;
 mod level;
+mod needs;
 mod peers;
 mod role;
 mod schema;
@@ -15,12 +19,13 @@ mod stores;
 mod telemetry;
 mod tree;
 
+pub(crate) use address::can_connect;
+pub use document::document;
 pub use edge::{Auth, Cors, Limit, Per};
 pub use error::ConfigError;
 pub(crate) use level::filter as log_filter;
 pub use peers::{Consul, Etcd, RpcClient};
 pub use role::{Role, UnknownRole};
-pub use schema::document;
 pub use secret::Secret;
 pub use stores::{Cache, CacheNode, Database, Redis};
 pub use telemetry::{DevServer, Log, Prometheus, Telemetry};
@@ -185,14 +190,12 @@ impl ServiceConfig {
 
     /// Reads a configuration file. Without a supervisor the OTEL_* variables of the environment win over it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::read(path).map(|reading| reading.config)
+        Self::interpret(&file(path)?, path, &|name| std::env::var(name).ok()).map(|reading| reading.config)
     }
 
-    /// As [`ServiceConfig::load`], with what the file says in vain.
-    pub fn read(path: &Path) -> Result<Reading, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::interpret(&text, path, &|name| std::env::var(name).ok())
+    /// As [`ServiceConfig::load`], with what the file says in vain. The file must say all that `role` cannot start without.
+    pub fn read(role: Role, path: &Path) -> Result<Reading, ConfigError> {
+        Self::interpret_as(role, &file(path)?, path, &|name| std::env::var(name).ok())
     }
 
     /// Reads a configuration from text, without an environment; `path` is only named in errors.
@@ -202,9 +205,34 @@ impl ServiceConfig {
 
     /// Reads a configuration from text and the variables that `lookup` finds.
     pub fn interpret(text: &str, path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Reading, ConfigError> {
+        Self::judge(None, text, path, lookup)
+    }
+
+    /// As [`ServiceConfig::interpret`]; the text must say all that `role` cannot start without.
+    pub fn interpret_as(
+        role: Role,
+        text: &str,
+        path: &Path,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Reading, ConfigError> {
+        Self::judge(Some(role), text, path, lookup)
+    }
+
+    fn judge(
+        role: Option<Role>,
+        text: &str,
+        path: &Path,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Reading, ConfigError> {
         let refuse = |mistakes| ConfigError::Mistakes { path: path.to_owned(), mistakes };
         let root = tree::read(text).map_err(|mistake| refuse(vec![mistake]))?;
-        let checked = check::check(&root, &schema::ROOT, lookup);
+        let mut checked = check::check(&root, &schema::ROOT, lookup);
+        let mut missing = role.map(|role| needs::missing(role, &checked)).unwrap_or_default();
+        if !checked.says("Name") {
+            missing.push("missing field `Name`".to_owned());
+        }
+        checked.mistakes.extend(missing.into_iter().map(|what| Mistake::new(root.at, what)));
+        checked.mistakes.sort();
         if !checked.mistakes.is_empty() {
             return Err(refuse(checked.mistakes));
         }
@@ -271,6 +299,10 @@ impl Default for Mall {
             shed_by: "process".to_owned(),
         }
     }
+}
+
+fn file(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 fn pro() -> String {

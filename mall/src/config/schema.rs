@@ -31,7 +31,9 @@ pub enum Kind {
     Ratio,
     /// `true` or `false`.
     Switch,
-    /// host:port without a scheme; an empty host is every address.
+    /// host:port to listen on; an empty host is every address, port 0 a free one.
+    Listen,
+    /// host:port to connect to, without a scheme.
     Address,
     /// A list of texts.
     Texts,
@@ -76,12 +78,13 @@ impl std::fmt::Debug for Section {
 
 macro_rules! section {
     ($name:ident, $rule:expr; $($key:literal $kind:expr, $doc:literal;)*) => {
-        static $name: Section = Section { fields: &[$(Field { key: $key, kind: $kind, doc: $doc }),*], rule: $rule };
+        pub(super) static $name: Section = Section { fields: &[$(Field { key: $key, kind: $kind, doc: $doc }),*], rule: $rule };
     };
 }
 
 use Kind::{
-    Address, Addresses, Formed, Inert, Ratio, Refused, Secret, Secrets, Switch, Table, Tables, Text, Texts, Whole, Word,
+    Address, Addresses, Formed, Inert, Listen, Ratio, Refused, Secret, Secrets, Switch, Table, Tables, Text, Texts,
+    Whole, Word,
 };
 
 const NO_TLS: &str = "TLS is not spoken here; let a proxy in front do it";
@@ -91,11 +94,19 @@ const SECONDS: u64 = 366 * 86_400;
 static LEVEL: Form =
     Form { holds: "level or filter", is_secret: false, check: |text| super::level::filter(text).map(drop) };
 
+static SOURCE: Form = Form { holds: "secret text", is_secret: true, check: crate::store::check_source };
+
+static TARGET: Form = Form { holds: "text", is_secret: false, check: crate::discovery::check_target };
+
+/// A secret that is sent.
+pub(super) static HEADER: Form = Form { holds: "secret text", is_secret: true, check: super::header::value };
+
 fn free(_: &Map<String, Value>) -> Option<String> {
     None
 }
 
-fn has(section: &Map<String, Value>, key: &str) -> bool {
+/// Whether something that means something stands under a key.
+pub(super) fn has(section: &Map<String, Value>, key: &str) -> bool {
     match section.get(key) {
         None | Some(Value::Null) => false,
         Some(Value::String(text)) => !text.is_empty(),
@@ -124,7 +135,7 @@ pub static ROOT: Section = Section {
         },
         Field {
             key: "ListenOn",
-            kind: Address,
+            kind: Listen,
             doc: "Where an RPC service listens; port 0 takes a free one. `127.0.0.1:0`.",
         },
         Field { key: "Host", kind: Text, doc: "Address that a gateway or API listens on. `127.0.0.1`." },
@@ -156,7 +167,7 @@ pub static ROOT: Section = Section {
         Field { key: "Auth", kind: Table(&AUTH), doc: "Access tokens (JWT) of a gateway or API." },
         Field {
             key: "DataSource",
-            kind: Secret,
+            kind: Formed(&SOURCE),
             doc: "Database: `sqlite:///data/pay.db`, `mysql://user:pass@host:3306/mall_pay` or `user:pass@tcp(host:3306)/mall_pay`.",
         },
         Field { key: "Database", kind: Table(&DATABASE), doc: "Pool of connections to the database." },
@@ -216,7 +227,7 @@ section! { AUTH, |auth| {
     "PrevSecret" Secret, "Key that tokens were signed with before: still accepted, never signed with.";
 }
 section! { DATABASE, free;
-    "DataSource" Secret, "As `DataSource` of the service; one of the two is enough.";
+    "DataSource" Formed(&SOURCE), "As `DataSource` of the service; one of the two is enough.";
     "MaxOpenConns" Whole(1, 10_000), "Connections at most. 64.";
     "MaxIdleConns" Whole(0, 10_000), "Idle connections that are kept. 64.";
     "MaxLifetime" Whole(0, SECONDS), "Seconds after which a connection is replaced; 0 never. 60.";
@@ -255,7 +266,7 @@ section! { ETCD, |etcd| needs(etcd, &["Hosts", "Key"]);
 section! { CONSUL, |consul| needs(consul, &["Host", "Key"]);
     "Host" Address, "The agent.";
     "Key" Text, "Name of the service.";
-    "Token" Secret, "ACL token, where Consul asks for one.";
+    "Token" Formed(&HEADER), "ACL token, where Consul asks for one.";
 }
 section! { CLIENT, |client| {
     let ways = ["Etcd", "Consul", "Endpoints", "Target"].into_iter().filter(|way| has(client, way));
@@ -265,7 +276,7 @@ section! { CLIENT, |client| {
     "Etcd" Table(&ETCD), "Found in etcd.";
     "Consul" Table(&CONSUL), "Found in Consul.";
     "Endpoints" Addresses, "Every replica.";
-    "Target" Text, "`etcd://hosts/key`, `consul://host/key`, `direct:///host:port,host:port` or `dns:///name:port`.";
+    "Target" Formed(&TARGET), "`etcd://hosts/key`, `consul://host/key`, `direct:///host:port,host:port` or `dns:///name:port`.";
     "Timeout" Whole(0, 3_600_000), "Longest time of one call, milliseconds; 0 means no limit. 2000.";
     "NonBlock" Switch, "Whether the process starts before a replica is connected. true.";
     "BalancerName" Word(&["p2c_ewma"]), "Only power of two choices.";
@@ -331,8 +342,8 @@ section! { MALL, free;
     "ShedBy" Word(&["process", "cgroup"]), "Whose processor share the shedder looks at: of this process, or of the whole container as in go-zero. `process`.";
 }
 section! { CONTROL, free;
-    "Endpoint" Text, "host:port; absent runs without a supervisor.";
-    "Token" Secret, "Token of the stack.";
+    "Endpoint" Address, "Absent runs without a supervisor.";
+    "Token" Formed(&HEADER), "Token of the stack.";
 }
 section! { CORS, free;
     "Origins" Texts, "Allowed origins, each with its subdomains; none, or `*`, allows all.";
@@ -360,72 +371,4 @@ section! { LIMIT, |limit| {
 section! { CACHE, free;
     "Expiry" Whole(1, SECONDS), "Seconds that a row is kept, give or take 5 %. 604800.";
     "NotFoundExpiry" Whole(1, SECONDS), "Seconds that the absence of a row is kept, give or take 5 %. 60.";
-}
-
-/// The document `docs/config.md`.
-pub fn document() -> String {
-    let mut text = "# Configuration of a service\n\n\
-        `mallctl serve ROLE --config FILE` reads one YAML (or JSON) file. Keys are go-zero's where go-zero has the key, and \
-        are found whatever their case; an unknown key or a wrong value is refused with its place and the nearest valid one, \
-        and every mistake of a file is told at once (`--check` tells them without starting). `${NAME}` in a value is the \
-        environment variable NAME, which must exist. `mall/etc/` has one file per role.\n\n\
-        Without a supervisor these variables win over the file: `OTEL_SDK_DISABLED`, `OTEL_SERVICE_NAME`, \
-        `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, \
-        `OTEL_TRACES_SAMPLER_ARG`; `OTEL_RESOURCE_ATTRIBUTES` adds to the resource.\n"
-        .to_owned();
-    describe("", &ROOT, &mut text);
-    text
-}
-
-fn describe(path: &str, section: &Section, text: &mut String) {
-    use std::fmt::Write as _;
-    let title = if path.is_empty() { "The file" } else { path };
-    let _ = writeln!(text, "\n## {title}\n\n| key | holds | meaning |\n|---|---|---|");
-    for field in section.fields.iter().filter(|field| !field.doc.is_empty()) {
-        let _ = writeln!(text, "| `{}` | {} | {} |", field.key, field.kind.name(), field.doc);
-    }
-    let silent = section.fields.iter().filter_map(|field| match &field.kind {
-        Inert(why) => Some(format!("`{}` has no effect: {why}.", field.key)),
-        Refused(why) => Some(format!("`{}` is refused: {why}.", field.key)),
-        _ => None,
-    });
-    let silent: Vec<String> = silent.collect();
-    if !silent.is_empty() {
-        let _ = writeln!(text, "\n{}", silent.join(" "));
-    }
-    for field in section.fields {
-        let (Table(inner) | Tables(inner)) = &field.kind else { continue };
-        // Shown once, where it stands first.
-        let title =
-            format!("\n## {}\n", if path.is_empty() { field.key.to_owned() } else { format!("{path}.{}", field.key) });
-        let is_shown = std::ptr::eq(*inner, &raw const ETCD) && text.contains("\n## Etcd\n")
-            || std::ptr::eq(*inner, &raw const CONSUL) && text.contains("\n## Consul\n")
-            || std::ptr::eq(*inner, &raw const CLIENT) && text.contains("\n## UserRpc\n");
-        if !is_shown {
-            describe(title.trim().trim_start_matches("## "), inner, text);
-        }
-    }
-}
-
-impl Kind {
-    /// What stands in the document.
-    fn name(&self) -> String {
-        match self {
-            Text => "text".to_owned(),
-            Secret => "secret text".to_owned(),
-            Formed(form) => form.holds.to_owned(),
-            Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-            Whole(0, u64::MAX) => "whole number".to_owned(),
-            Whole(least, most) => format!("{least} to {most}"),
-            Ratio => "0 to 1".to_owned(),
-            Switch => "`true`, `false`".to_owned(),
-            Address => "host:port".to_owned(),
-            Texts => "list of texts".to_owned(),
-            Addresses => "list of host:port".to_owned(),
-            Secrets => "secret texts by name".to_owned(),
-            Table(_) => "keys, below".to_owned(),
-            Tables(_) => "list, below".to_owned(),
-            Inert(_) | Refused(_) => String::new(),
-        }
-    }
 }

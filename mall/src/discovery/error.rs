@@ -1,5 +1,9 @@
 use super::RegistryError;
 
+/// Every form of a target.
+pub(super) const TARGETS: &str = "etcd://host:port,host:port/key, consul://host:port/key, direct:///host:port,host:port \
+                                  or dns:///name:port";
+
 /// Why the configuration does not say where services are.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
@@ -35,10 +39,7 @@ pub enum DiscoveryError {
         address: String,
     },
     /// A target that nobody understands.
-    #[error(
-        "{client}.Target is `{target}`; give etcd://host:port,host:port/key, consul://host:port/key, \
-         direct:///host:port,host:port or dns:///name:port"
-    )]
+    #[error("{client}.Target is `{target}`; give {TARGETS}")]
     Target {
         /// Key of the client.
         client: &'static str,

@@ -21,6 +21,7 @@ mod subset;
 pub use configured::of;
 pub use error::DiscoveryError;
 pub use fixed::Static;
+pub(crate) use place::check_target;
 pub use reachable::reachable;
 pub use registry::{Registry, RegistryError};
 

@@ -1,7 +1,8 @@
 //! How a service is found, read from an RPC client's configuration.
 
 use super::DiscoveryError;
-use crate::config::{Consul, Etcd, RpcClient};
+use super::error::TARGETS;
+use crate::config::{Consul, Etcd, RpcClient, can_connect};
 
 /// One way of finding a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,16 @@ impl Place {
         }
     }
 
+    /// The addresses that are to be connected to.
+    fn addresses(&self) -> &[String] {
+        match self {
+            Self::Etcd(etcd) => &etcd.hosts,
+            Self::Consul(consul) => std::slice::from_ref(&consul.host),
+            Self::Direct(addresses) => addresses,
+            Self::Dns(name) => std::slice::from_ref(name),
+        }
+    }
+
     fn checked(self, client: &str, key: &str) -> Result<Self, DiscoveryError> {
         let place = format!("{client}.{key}");
         match &self {
@@ -77,6 +88,13 @@ impl Place {
         }
         Ok(self)
     }
+}
+
+/// Whether `target` says where a service is; the error says what would.
+pub(crate) fn check_target(target: &str) -> Result<(), String> {
+    let place = Place::of_target(target).ok_or_else(|| format!("must be {TARGETS}"))?;
+    let wrong = place.addresses().iter().find(|address| !can_connect(address));
+    wrong.map_or(Ok(()), |address| Err(format!("`{address}` is no address; give host:port with a port above 0")))
 }
 
 /// Whether there is enough to use this etcd; `place` is its key in the configuration.
@@ -107,16 +125,10 @@ pub(super) fn check_consul(place: &str, consul: &Consul) -> Result<(), Discovery
 }
 
 fn check_addresses(place: &str, addresses: &[String]) -> Result<(), DiscoveryError> {
-    match addresses.iter().find(|address| !is_address(address)) {
+    match addresses.iter().find(|address| !can_connect(address)) {
         Some(address) => Err(DiscoveryError::Address { place: place.to_owned(), address: address.clone() }),
         None => Ok(()),
     }
-}
-
-/// Whether a connection can be made to it: host:port, with a port above 0.
-pub(super) fn is_address(text: &str) -> bool {
-    http::uri::Authority::try_from(text)
-        .is_ok_and(|one| !one.host().is_empty() && one.port_u16().is_some_and(|port| port > 0) && !text.contains('@'))
 }
 
 #[cfg(test)]
@@ -170,15 +182,5 @@ mod tests {
         let refusal = Place::of("PayRpc", &conf).expect_err("no hosts").to_string();
         assert!(refusal.starts_with("PayRpc.Etcd has no Hosts; give"), "{refusal}");
         assert_eq!(Place::of("PayRpc", &RpcClient::default()).expect("nothing given"), None);
-    }
-
-    #[test]
-    fn addresses_have_a_host_and_a_port() {
-        for good in ["127.0.0.1:80", "user-rpc:1", "[::1]:8080"] {
-            assert!(is_address(good), "{good}");
-        }
-        for bad in ["", "127.0.0.1", ":80", "host:0", "host:99999", "http://host:80", "me@host:80", "a b:1"] {
-            assert!(!is_address(bad), "{bad}");
-        }
     }
 }

@@ -5,14 +5,15 @@ use sqlx::mysql::MySqlDatabaseError;
 use crate::cache::CacheError;
 use crate::error::{AppError, ErrorCode};
 
+/// Every form of a data source.
+pub(crate) const FORMS: &str = "`sqlite:///path/to/file.db`, `mysql://user:pass@host:3306/name` or \
+                                `user:pass@tcp(host:3306)/name`";
+
 /// A statement or a connection that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The data source names no database of a kind that this build knows. The text carries no password.
-    #[error(
-        "data source `{0}` is not understood: write `sqlite:///path/to/file.db`, `mysql://user:pass@host:3306/name` or \
-         `user:pass@tcp(host:3306)/name`"
-    )]
+    #[error("data source `{0}` is not understood: write {FORMS}")]
     Source(String),
     /// A data source is understood but cannot be had.
     #[error("{0}")]

@@ -23,12 +23,14 @@ mod statement;
 
 pub(crate) use self::connection::Connection;
 pub use self::database::{Database, FromStore, Transaction};
+pub(crate) use self::error::FORMS;
 pub use self::error::StoreError;
 pub use self::migrate::{data_id, migrate_and_seed, prepare};
 pub use self::mysql::system_of;
 pub use self::remove::remove;
 pub use self::row::{Column, Done, Row};
 pub use self::source::DataSources;
+pub(crate) use self::source::check_source;
 pub(crate) use self::statement::statement;
 pub use self::statement::{Dialect, Query, Statement, Value};
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
 use super::mysql::{Server, with_database, without_password};
+use super::{FORMS, StoreError};
 
 const SCHEME: &str = "sqlite://";
 /// Begins the names of a server's databases when the source names none.
@@ -39,6 +39,15 @@ impl Source {
             return file_of(source).map(Self::File);
         }
         Ok(Self::Server(Box::new(Server::parse(source)?)))
+    }
+}
+
+/// Whether a data source is understood; the error repeats nothing of it but a parameter that cannot be had.
+pub(crate) fn check_source(source: &str) -> Result<(), String> {
+    match Source::parse(source) {
+        Ok(_) => Ok(()),
+        Err(StoreError::Source(_)) => Err(format!("is not understood: write {FORMS}")),
+        Err(error) => Err(format!("cannot be had: {error}")),
     }
 }
 

@@ -4,7 +4,7 @@ use super::counted::{self, SpanCounts};
 use super::http_client::RuntimeClient;
 use super::scrape::Page;
 use super::{Meters, logs, span};
-use crate::config::{self, ServiceConfig};
+use crate::config::{self, ServiceConfig, can_connect};
 use collector_api::vocabulary as word;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
@@ -151,10 +151,7 @@ struct Exporters {
 impl Exporters {
     fn new(config: &config::Telemetry) -> Result<Self, TelemetryError> {
         let endpoint = &config.endpoint;
-        let is_host_and_port = endpoint
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && !host.contains("//") && port.parse::<u16>().is_ok());
-        if !is_host_and_port {
+        if !can_connect(endpoint) {
             return Err(TelemetryError::Endpoint(endpoint.clone()));
         }
         if config.batcher == "otlphttp" { Self::over_http(config) } else { Self::over_grpc(config) }

@@ -2,7 +2,7 @@
 
 use super::super::Endpoint;
 use super::super::known::Known;
-use super::super::place::is_address;
+use crate::config::can_connect;
 use mall_api::etcd::event::EventType;
 use mall_api::etcd::{Event, KeyValue, ResponseHeader};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,7 +60,7 @@ impl View {
 /// `None`, and a warning, when the value is no address.
 fn replica(pair: &KeyValue) -> Option<(Vec<u8>, Endpoint)> {
     match std::str::from_utf8(&pair.value) {
-        Ok(address) if is_address(address) => Some((pair.key.clone(), Endpoint::at(address))),
+        Ok(address) if can_connect(address) => Some((pair.key.clone(), Endpoint::at(address))),
         _ if pair.value.is_empty() => None,
         _ => {
             let key = String::from_utf8_lossy(&pair.key);
