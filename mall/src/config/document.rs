@@ -19,7 +19,8 @@ pub fn document() -> String {
         environment variable NAME, which must exist. `mall/etc/` has one file per role.\n\n\
         Without a supervisor these variables win over the file: `OTEL_SDK_DISABLED`, `OTEL_SERVICE_NAME`, \
         `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, \
-        `OTEL_TRACES_SAMPLER_ARG`; `OTEL_RESOURCE_ATTRIBUTES` adds to the resource.\n"
+        `OTEL_TRACES_SAMPLER_ARG`; `OTEL_RESOURCE_ATTRIBUTES` adds to the resource. A sampler without `parentbased_` in its name \
+        decides alone, whatever the caller decided.\n"
         .to_owned();
     text.push_str(&needs::document());
     describe("", &ROOT, &mut text);

@@ -1,6 +1,6 @@
 //! The OTEL_* variables, which win over the file: whoever deploys a service decides where its telemetry goes.
 
-use super::{ConfigError, ServiceConfig, header};
+use super::{ConfigError, Sampling, ServiceConfig, header};
 use crate::config::address::can_connect;
 
 /// Looks up a variable of the environment.
@@ -44,10 +44,14 @@ pub(super) fn apply(config: &mut ServiceConfig, lookup: Lookup<'_>) -> Result<()
         telemetry.otlp_headers.extend(headers);
     }
     if let Some(value) = get(SAMPLER) {
-        telemetry.sampler = match value.as_str() {
-            "always_on" | "parentbased_always_on" => 1.0,
-            "always_off" | "parentbased_always_off" => 0.0,
-            "traceidratio" | "parentbased_traceidratio" => match get(SAMPLER_ARG) {
+        let (sampling, kind) = match value.strip_prefix("parentbased_") {
+            Some(kind) => (Sampling::ParentBased, kind),
+            None => (Sampling::Own, value.as_str()),
+        };
+        telemetry.sampler = match kind {
+            "always_on" => 1.0,
+            "always_off" => 0.0,
+            "traceidratio" => match get(SAMPLER_ARG) {
                 None => 1.0,
                 Some(text) => ratio(&text).ok_or_else(|| wrong(SAMPLER_ARG, text, "must be a number from 0 to 1"))?,
             },
@@ -56,6 +60,7 @@ pub(super) fn apply(config: &mut ServiceConfig, lookup: Lookup<'_>) -> Result<()
                 return Err(wrong(SAMPLER, value, known));
             }
         };
+        telemetry.sampling = sampling;
     }
     Ok(())
 }
@@ -122,6 +127,22 @@ mod tests {
         assert_eq!((telemetry.endpoint.as_str(), telemetry.batcher.as_str()), ("collector:4318", "otlphttp"));
         assert_eq!(telemetry.otlp_headers["authorization"].expose(), "Basic a=");
         assert!((telemetry.sampler - 0.25).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn each_sampler_follows_the_caller_or_decides_alone() {
+        for (word, sampling, ratio) in [
+            ("always_on", Sampling::Own, 1.0),
+            ("always_off", Sampling::Own, 0.0),
+            ("traceidratio", Sampling::Own, 0.25),
+            ("parentbased_always_on", Sampling::ParentBased, 1.0),
+            ("parentbased_always_off", Sampling::ParentBased, 0.0),
+            ("parentbased_traceidratio", Sampling::ParentBased, 0.25),
+        ] {
+            let telemetry = with(&[(SAMPLER, word), (SAMPLER_ARG, "0.25")]).expect("valid").telemetry;
+            assert_eq!((telemetry.sampling, telemetry.sampler), (sampling, ratio), "{word}");
+        }
+        assert_eq!(with(&[]).expect("valid").telemetry.sampling, Sampling::ParentBased);
     }
 
     #[test]

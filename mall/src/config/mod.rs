@@ -28,7 +28,7 @@ pub use peers::{Consul, Etcd, RpcClient};
 pub use role::{Role, UnknownRole};
 pub use secret::Secret;
 pub use stores::{Cache, CacheNode, Database, Redis};
-pub use telemetry::{DevServer, Log, Prometheus, Telemetry};
+pub use telemetry::{DevServer, Log, Prometheus, Sampling, Telemetry};
 pub use tree::Mistake;
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Secret;
 
+/// Who decides whether a trace is sampled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sampling {
+    /// The caller where there is one, as in go-zero; the ratio where a trace begins.
+    #[default]
+    ParentBased,
+    /// The ratio alone, whatever the caller decided.
+    Own,
+}
+
 /// Where telemetry goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
@@ -17,6 +27,9 @@ pub struct Telemetry {
     pub endpoint: String,
     /// Share of traces that begin here and are sampled, 0 to 1; a trace that began elsewhere keeps its caller's decision.
     pub sampler: f64,
+    /// Whether callers are followed; only `OTEL_TRACES_SAMPLER` says that they are not.
+    #[serde(skip)]
+    pub sampling: Sampling,
     /// `otlpgrpc` or `otlphttp`.
     pub batcher: String,
     /// Sent with every export, as gRPC metadata or HTTP headers.
@@ -35,6 +48,7 @@ impl Default for Telemetry {
             name: String::new(),
             endpoint: String::new(),
             sampler: 1.0,
+            sampling: Sampling::ParentBased,
             batcher: "otlpgrpc".to_owned(),
             otlp_headers: BTreeMap::new(),
             otlp_http_path: String::new(),

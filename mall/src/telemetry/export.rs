@@ -4,7 +4,7 @@ use super::counted::{self, SpanCounts};
 use super::http_client::RuntimeClient;
 use super::scrape::Page;
 use super::{Meters, logs, span};
-use crate::config::{self, ServiceConfig, can_connect};
+use crate::config::{self, Sampling, ServiceConfig, can_connect};
 use collector_api::vocabulary as word;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
@@ -78,7 +78,7 @@ impl Telemetry {
     pub fn start(config: &ServiceConfig, listen: &str) -> Result<Self, TelemetryError> {
         let resource = resource(config, listen);
         let counts = Arc::new(SpanCounts::default());
-        let sampler = sampler(config.telemetry.sampler);
+        let sampler = sampler(config.telemetry.sampling, config.telemetry.sampler);
         let mut tracer = SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler);
         let mut meter = SdkMeterProvider::builder().with_resource(resource.clone());
         let mut logger = SdkLoggerProvider::builder().with_resource(resource);
@@ -237,11 +237,14 @@ fn retries() -> RetryPolicy {
         .with_max_delay(Duration::from_millis(800))
 }
 
-/// Who calls decides; a trace that begins here is sampled at the ratio, by its id, so that every process with the same
-/// ratio would decide the same.
-fn sampler(ratio: f64) -> Sampler {
-    let root = if ratio < 1.0 { Sampler::TraceIdRatioBased(ratio) } else { Sampler::AlwaysOn };
-    Sampler::ParentBased(Box::new(root))
+/// A trace is sampled at the ratio, by its id, so that every process with the same ratio decides the same; where callers
+/// are followed, only a trace that begins here.
+fn sampler(sampling: Sampling, ratio: f64) -> Sampler {
+    let own = if ratio < 1.0 { Sampler::TraceIdRatioBased(ratio) } else { Sampler::AlwaysOn };
+    match sampling {
+        Sampling::ParentBased => Sampler::ParentBased(Box::new(own)),
+        Sampling::Own => own,
+    }
 }
 
 fn resource(config: &ServiceConfig, listen: &str) -> Resource {
@@ -284,4 +287,41 @@ async fn on_thread(work: impl FnOnce() -> bool + Send + 'static) -> bool {
         let _ = sender.send(work());
     });
     started.is_ok() && receiver.await.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::Context;
+    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState};
+    use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
+
+    /// Whether a call is sampled whose caller did, did not, or is not there.
+    fn decides(sampling: Sampling, ratio: f64) -> [bool; 3] {
+        // Its lower half is what a ratio is compared with: this one lies in the middle.
+        let id = TraceId::from(1 << 63);
+        [Some(TraceFlags::SAMPLED), Some(TraceFlags::default()), None].map(|caller| {
+            let context = caller.map(|flags| {
+                let caller = SpanContext::new(id, SpanId::from(1), flags, true, TraceState::default());
+                Context::new().with_remote_span_context(caller)
+            });
+            let sampler = sampler(sampling, ratio);
+            let result = sampler.should_sample(context.as_ref(), id, "call", &SpanKind::Server, &[], &[]);
+            result.decision == SamplingDecision::RecordAndSample
+        })
+    }
+
+    #[test]
+    fn callers_are_followed_or_not_as_the_sampler_says() {
+        assert_eq!(decides(Sampling::ParentBased, 1.0), [true, false, true]);
+        assert_eq!(decides(Sampling::ParentBased, 0.0), [true, false, false]);
+        assert_eq!(decides(Sampling::Own, 1.0), [true, true, true]);
+        assert_eq!(decides(Sampling::Own, 0.0), [false, false, false]);
+    }
+
+    #[test]
+    fn a_ratio_of_its_own_judges_by_the_id_alone() {
+        let decisions = |ratio| decides(Sampling::Own, ratio);
+        assert_eq!([decisions(0.001), decisions(0.999)], [[false; 3], [true; 3]]);
+    }
 }
