@@ -33,7 +33,7 @@ pub struct Up {
     /// Databases: `sqlite`, or `mysql://user:pass@host:port[/prefix]`, which MariaDB answers as well.
     #[arg(long, value_name = "WHERE", default_value = "sqlite", env = "MALL_STORE", hide_env_values = true)]
     pub store: StoreAt,
-    /// Cache, rate limits and order events: `embedded`, or `redis://[user:pass@]host:port`.
+    /// Cache, rate limits and order events: `embedded`, or `redis://[user:pass@]host:port[/0]`.
     #[arg(long, value_name = "WHERE", default_value = "embedded", env = "MALL_CACHE", hide_env_values = true)]
     pub cache: CacheAt,
     /// How services find each other: `embedded`, `etcd://host:port[,host:port…][/prefix]` or `consul://host:port[/prefix]`.

@@ -3,14 +3,21 @@
 //! `up` places it on this machine, `render` writes it down for containers; both take the services' configurations from
 //! [`Topology::configure`], so that they cannot drift apart. Addresses, ports and secrets belong to the place.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::Path;
-use std::str::FromStr;
+mod cache;
+mod place;
+mod registry;
+mod store;
 
-use mall::config::{CacheNode, Consul, Database, Etcd, Redis, Role, RpcClient, Secret, ServiceConfig};
-use mall::store::DataSources;
+pub use cache::CacheAt;
+pub use registry::RegistryAt;
+pub use store::StoreAt;
+
+use std::collections::BTreeMap;
+
+use mall::config::{CacheNode, Consul, Database, Etcd, Redis, Role, RpcClient, ServiceConfig};
 use serde::{Deserialize, Serialize};
+
+use store::MysqlUrl;
 
 /// Replicas of an RPC service unless told: three, because P2C with two ignores health.
 pub const DEFAULT_REPLICAS: u32 = 3;
@@ -43,74 +50,6 @@ pub enum Apis {
     /// user-api, order-api and pay-api, which a proxy joins.
     Three,
 }
-
-/// Where the databases are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StoreAt {
-    /// SQLite files of the place.
-    #[default]
-    Sqlite,
-    /// `mysql://user:pass@host:port/prefix`: the databases `prefix_user`, `prefix_order` and `prefix_pay`.
-    Mysql(Secret),
-}
-
-/// Where the cache, the rate limits and the order events are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CacheAt {
-    /// Within the processes, events by polling the outbox.
-    #[default]
-    Embedded,
-    /// Redis at host:port.
-    Redis {
-        /// host:port.
-        host: String,
-        /// Empty when Redis asks for none.
-        user: String,
-        /// Empty when Redis asks for none.
-        pass: Secret,
-    },
-}
-
-/// How services find each other.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RegistryAt {
-    /// The supervisor's registry.
-    #[default]
-    Embedded,
-    /// etcd; a service stands at `<prefix>/<service>/<lease>`, without a prefix at `<service>/<lease>`.
-    Etcd {
-        /// host:port of every member.
-        hosts: Vec<String>,
-        /// Empty for none.
-        prefix: String,
-    },
-    /// The agent of Consul at host:port.
-    Consul {
-        /// host:port.
-        host: String,
-        /// Empty for none.
-        prefix: String,
-    },
-    /// Names that resolve to every replica, such as a headless service: `dns:///<service><suffix>:<port>`.
-    Dns {
-        /// What follows the service's name.
-        suffix: String,
-        /// Where every replica listens.
-        port: u16,
-    },
-}
-
-/// A place that was not understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadPlace(String);
-
-impl fmt::Display for BadPlace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadPlace {}
 
 impl Default for Topology {
     fn default() -> Self {
@@ -226,154 +165,9 @@ fn under(prefix: &str, separator: &str, role: Role) -> String {
     if prefix.is_empty() { role.name().to_owned() } else { format!("{prefix}{separator}{role}") }
 }
 
-impl FromStr for StoreAt {
-    type Err = BadPlace;
-
-    fn from_str(text: &str) -> Result<Self, BadPlace> {
-        match text {
-            "sqlite" => Ok(Self::Sqlite),
-            url => MysqlUrl::parse(url).map(|_| Self::Mysql(url.into())).ok_or_else(|| {
-                // What was written may hold a password, so it is not repeated.
-                BadPlace("this is no store: write `sqlite` or `mysql://user:pass@host:3306/mall`".to_owned())
-            }),
-        }
-    }
-}
-
-impl FromStr for CacheAt {
-    type Err = BadPlace;
-
-    fn from_str(text: &str) -> Result<Self, BadPlace> {
-        if text == "embedded" {
-            return Ok(Self::Embedded);
-        }
-        let refused = || BadPlace("this is no cache: write `embedded` or `redis://[user:pass@]host:6379`".to_owned());
-        let rest = text.strip_prefix("redis://").map(|rest| rest.trim_end_matches('/')).ok_or_else(refused)?;
-        let (login, host) = rest.rsplit_once('@').unwrap_or(("", rest));
-        let (user, pass) = login.split_once(':').unwrap_or((login, ""));
-        address(host).map(|host| Self::Redis { host, user: user.to_owned(), pass: pass.into() }).ok_or_else(refused)
-    }
-}
-
-impl FromStr for RegistryAt {
-    type Err = BadPlace;
-
-    fn from_str(text: &str) -> Result<Self, BadPlace> {
-        if text == "embedded" {
-            return Ok(Self::Embedded);
-        }
-        let refused = || {
-            let forms = "`embedded`, `etcd://host:2379[,host:2379…][/prefix]` or `consul://host:8500[/prefix]`";
-            BadPlace(format!("`{text}` is no registry: write {forms}"))
-        };
-        let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
-        let (hosts, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let prefix = prefix.trim_matches('/').to_owned();
-        let hosts: Option<Vec<String>> = hosts.split(',').map(address).collect();
-        match (scheme, hosts) {
-            ("etcd", Some(hosts)) => Ok(Self::Etcd { hosts, prefix }),
-            ("consul", Some(hosts)) if hosts.len() == 1 => {
-                Ok(Self::Consul { host: hosts.into_iter().next().unwrap_or_default(), prefix })
-            }
-            _ => Err(refused()),
-        }
-    }
-}
-
-/// The parts of `mysql://user:pass@host:port/prefix` that may be shown.
-struct MysqlUrl {
-    address: String,
-    prefix: String,
-}
-
-impl MysqlUrl {
-    fn parse(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("mysql://")?;
-        let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-        let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let address = if host.contains(':') { address(host)? } else { address(&format!("{host}:3306"))? };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        prefix.chars().all(allowed).then(|| Self { address, prefix: prefix.to_owned() })
-    }
-}
-
-impl StoreAt {
-    /// host:port of a server.
-    pub fn address(&self) -> Option<String> {
-        match self {
-            Self::Sqlite => None,
-            Self::Mysql(url) => MysqlUrl::parse(url.expose()).map(|url| url.address),
-        }
-    }
-
-    /// The database of every service; files lie in `folder`.
-    pub fn sources(&self, folder: &Path) -> DataSources {
-        match self {
-            Self::Sqlite => DataSources::in_folder(folder),
-            Self::Mysql(url) => {
-                let of = |service: &str| format!("{}_{service}", url.expose());
-                DataSources { user: of("user"), order: of("order"), pay: of("pay") }
-            }
-        }
-    }
-}
-
-impl fmt::Display for StoreAt {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite => formatter.write_str("sqlite"),
-            Self::Mysql(url) => match MysqlUrl::parse(url.expose()) {
-                Some(MysqlUrl { address, prefix }) => write!(formatter, "mysql://{address}/{prefix}"),
-                None => formatter.write_str("mysql"),
-            },
-        }
-    }
-}
-
-impl fmt::Display for CacheAt {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => formatter.write_str("embedded"),
-            Self::Redis { host, .. } => write!(formatter, "redis://{host}"),
-        }
-    }
-}
-
-impl fmt::Display for RegistryAt {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = |prefix: &String| if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
-        match self {
-            Self::Embedded => formatter.write_str("embedded"),
-            Self::Etcd { hosts, prefix } => write!(formatter, "etcd://{}{}", hosts.join(","), place(prefix)),
-            Self::Consul { host, prefix } => write!(formatter, "consul://{host}{}", place(prefix)),
-            Self::Dns { suffix, port } => write!(formatter, "dns:///*{suffix}:{port}"),
-        }
-    }
-}
-
-/// host:port, when it is one.
-fn address(text: &str) -> Option<String> {
-    let (host, port) = text.rsplit_once(':')?;
-    (!host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)).then(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_read_as_they_are_documented() {
-        assert_eq!("sqlite".parse(), Ok(StoreAt::Sqlite));
-        assert!("postgres://x".parse::<StoreAt>().is_err());
-        assert!("mysql://root@/mall".parse::<StoreAt>().is_err());
-        let redis = CacheAt::Redis { host: "cache:6379".into(), user: "u".into(), pass: "p:q".into() };
-        assert_eq!("redis://u:p:q@cache:6379".parse(), Ok(redis));
-        assert!("redis://cache".parse::<CacheAt>().is_err());
-        let etcd = RegistryAt::Etcd { hosts: vec!["a:1".into(), "b:2".into()], prefix: "shop".into() };
-        assert_eq!("etcd://a:1,b:2/shop".parse(), Ok(etcd));
-        assert!("consul://a:1,b:2".parse::<RegistryAt>().is_err());
-        assert!("etcd://".parse::<RegistryAt>().is_err());
-    }
 
     #[test]
     fn places_are_shown_without_their_secrets() {
