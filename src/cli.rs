@@ -137,6 +137,33 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Every argument of every verb that a variable of the environment gives too, with the variable.
+    fn by_variable(command: &clap::Command) -> Vec<(clap::Arg, String)> {
+        let variable = |argument: &clap::Arg| Some(argument.get_env()?.to_string_lossy().into_owned());
+        let own = command.get_arguments().filter_map(|one| Some((one.clone(), variable(one)?)));
+        own.chain(command.get_subcommands().flat_map(by_variable)).collect()
+    }
+
+    #[test]
+    fn help_holds_no_value_of_the_environment() {
+        let arguments = by_variable(&Cli::command());
+        assert!(!arguments.is_empty());
+        for (argument, variable) in arguments {
+            assert!(argument.is_hide_env_values_set(), "{variable}");
+        }
+    }
+
+    #[test]
+    fn no_variable_means_one_thing_here_and_another_in_compose() {
+        let compose = include_str!("../docker-compose.yaml");
+        let read: Vec<&str> =
+            compose.split("${").skip(1).filter_map(|rest| rest.split([':', '}', '?', '-']).next()).collect();
+        assert!(read.contains(&"MALL_COMPOSE_REGISTRY"), "{read:?}");
+        for (_, variable) in by_variable(&Cli::command()) {
+            assert!(!read.contains(&variable.as_str()), "{variable}");
+        }
+    }
+
     #[test]
     fn what_does_not_exist_yet_is_not_accepted() {
         for line in ["mallctl up --policy hardened", "mallctl scale pay=4"] {

@@ -37,7 +37,7 @@ pub struct Up {
     #[arg(long, value_name = "WHERE", default_value = "embedded", env = "MALL_CACHE", hide_env_values = true)]
     pub cache: CacheAt,
     /// How services find each other: `embedded`, `etcd://host:port[,host:port…][/prefix]` or `consul://host:port[/prefix]`.
-    #[arg(long, value_name = "WHERE", default_value = "embedded", env = "MALL_REGISTRY")]
+    #[arg(long, value_name = "WHERE", default_value = "embedded", env = "MALL_REGISTRY", hide_env_values = true)]
     pub registry: RegistryAt,
     /// What answers HTTP: one gateway, or user-api, order-api and pay-api behind a proxy.
     #[arg(long, value_name = "1|3", default_value = "1", value_parser = apis)]

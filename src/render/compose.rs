@@ -59,7 +59,7 @@ fn document(place: &Place) -> String {
     let registries = if place.uses_consul() { consul } else { format!("{ETCD}\n{consul}") };
     let mut configs = String::new();
     for role in place.roles().into_iter().map(|(role, _)| role).chain([Role::Migrate]) {
-        let folder = if place.uses_consul() { "consul" } else { "${MALL_REGISTRY:-etcd}" };
+        let folder = if place.uses_consul() { "consul" } else { "${MALL_COMPOSE_REGISTRY:-etcd}" };
         // Writing into a String cannot fail.
         let _ = writeln!(configs, "{role}: {{ file: \"./{FOLDER}/{folder}/{role}.yaml\" }}");
     }
