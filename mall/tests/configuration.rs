@@ -31,24 +31,6 @@ fn a_file_that_asks_for_a_secret_does_not_load_without_it() {
     assert!(error.contains("`Auth.AccessSecret` asks for the environment variable `MALL_ACCESS_SECRET`"), "{error}");
 }
 
-#[test]
-fn the_files_for_containers_say_what_their_roles_need() {
-    for registry in ["etcd", "consul"] {
-        for role in Role::ALL.into_iter().filter(|role| *role != Role::Gateway) {
-            let path = folder("../deploy/compose").join(registry).join(format!("{role}.yaml"));
-            let text = std::fs::read_to_string(&path).expect("ships");
-            let any =
-                |name: &str| name.starts_with("MALL_").then(|| "given-by-the-test".to_owned()).or_else(|| host(name));
-            ServiceConfig::interpret_as(role, &text, &path, &any).unwrap_or_else(|error| panic!("{error}"));
-        }
-    }
-}
-
-/// What a container engine says of a container.
-fn host(name: &str) -> Option<String> {
-    (name == "HOSTNAME").then(|| "1f2e3d".to_owned())
-}
-
 /// What is told of a file when it is to start a role, line by line.
 fn told(role: Role, text: &str) -> Vec<String> {
     match ServiceConfig::interpret_as(role, text, Path::new("a.yaml"), &|_| None) {

@@ -91,10 +91,12 @@ mod tests {
             .collect();
         assert_eq!(files.len(), folders.len() * 7);
         for File { path, text } in files {
-            let reading = ServiceConfig::interpret(&text, &path, &lookup).unwrap_or_else(|error| panic!("{error}"));
+            let role = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).expect("is called like its role");
+            let reading =
+                ServiceConfig::interpret_as(role, &text, &path, &lookup).unwrap_or_else(|error| panic!("{error}"));
             assert!(reading.notes.is_empty(), "{}: says in vain: {:?}", path.display(), reading.notes);
             let config = reading.config;
-            assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(config.name.as_str()));
+            assert_eq!(config.name, role.name());
             assert!(!config.source().contains('$') && !config.instance().contains('$'), "{}", path.display());
         }
     }
