@@ -70,22 +70,25 @@ impl Checker<'_> {
 
     fn table(&mut self, at: At, entries: &[Entry], section: &Section, path: &str) -> Map<String, Json> {
         let mut values = Map::new();
-        let before = self.mistakes.len();
+        let mut is_whole = true;
         for entry in entries {
             let Some(field) = find(section, &entry.key) else {
                 self.unknown(entry, section);
+                is_whole = false;
                 continue;
             };
+            let before = self.mistakes.len();
             if values.contains_key(field.key) {
                 self.wrong(entry.at, format!("`{}` stands here a second time", field.key));
             } else if let Some(value) = self.field(entry, field, path) {
                 values.insert(field.key.to_owned(), value);
             }
+            // What is wrong within a group is not missing here.
+            let is_group = matches!(field.kind, Kind::Table(_) | Kind::Tables(_));
+            is_whole &= is_group || self.mistakes.len() == before;
         }
         // A rule would only repeat in other words what is said already.
-        if self.mistakes.len() == before
-            && let Some(what) = (section.rule)(&values)
-        {
+        if is_whole && let Some(what) = (section.rule)(&values) {
             self.wrong(at, what);
         }
         values

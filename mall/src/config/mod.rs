@@ -397,6 +397,16 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_is_told_beside_mistakes_of_other_groups() {
+        let place = "{ Hosts: ['h:0'], Key: a }";
+        let message = refusal(&format!("Name: a\nEtcd: {place}\nConsul: {{ Host: 'c:8500', Key: a }}\n"));
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines.len(), 2, "{message}");
+        assert!(lines[0].contains("`Etcd` and `Consul` both announce the service"), "{message}");
+        assert!(lines[1].contains("`Etcd.Hosts` is `h:0`"), "{message}");
+    }
+
+    #[test]
     fn a_level_that_is_none_is_refused_where_it_stands() {
         let message = refusal("Name: pay-rpc\nLog:\n  Level: wran\n");
         assert!(message.starts_with("pay.json:3:10: `Log.Level` is `wran`: `wran` is no level; "), "{message}");
