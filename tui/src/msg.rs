@@ -162,3 +162,16 @@ pub enum Change {
         command: wire::run_command::Command,
     },
 }
+
+impl Change {
+    /// Whether it kills or fails something, so that it is asked for twice: what only slows down ends by itself, and what
+    /// only pauses goes on again.
+    pub fn is_harmful(&self) -> bool {
+        match self {
+            Self::AddFault(fault) => fault.kind != "latency",
+            Self::Restart { .. } => true,
+            Self::Load { command, .. } => matches!(command, wire::run_command::Command::Stop(_)),
+            Self::ClearFaults(_) => false,
+        }
+    }
+}

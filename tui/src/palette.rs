@@ -1,4 +1,8 @@
-//! What can be typed after `:`. Only commands that exist; whatever changes the system is shown and confirmed first.
+//! What can be typed after `:`. Only commands that exist, aimed at what exists; whatever kills or fails something is shown
+//! and confirmed first.
+
+mod near;
+mod target;
 
 use std::collections::HashMap;
 
@@ -59,36 +63,34 @@ pub fn parse(line: &str, data: &Data) -> Result<Typed, String> {
     match words.as_slice() {
         [] => Err("type a command, such as `slow pay-rpc/1`".to_owned()),
         ["q" | "quit"] => Ok(Typed::Leave),
-        ["slow", target] => fault("latency", target, &["p50=200ms", "p99=2s", "for=20s"]).map(Typed::Change),
+        ["slow", target] => fault("latency", target, &["p50=200ms", "p99=2s", "for=20s"], data).map(Typed::Change),
         ["slow", ..] => Err("`slow` takes one target, such as `slow pay-rpc/1`".to_owned()),
-        ["fault", "add", kind, target, params @ ..] => fault(kind, target, params).map(Typed::Change),
-        ["fault", "clear", ids @ ..] => Ok(Typed::Change(Command {
-            change: Change::ClearFaults(ids.iter().map(|id| (*id).to_owned()).collect()),
-            line: format!("mallctl fault clear {}", ids.join(" ")).trim_end().to_owned(),
-        })),
+        ["fault", "add", kind, target, params @ ..] => fault(kind, target, params, data).map(Typed::Change),
+        ["fault", "clear", ids @ ..] => clear(ids, data).map(Typed::Change),
         ["fault", ..] => Err("`fault add KIND TARGET [PARAM=VALUE]… [for=20s]` or `fault clear`".to_owned()),
-        ["restart", target] => restart(target).map(Typed::Change),
+        ["restart", target] => restart(target, data).map(Typed::Change),
         ["restart", ..] => Err("`restart` takes one target, such as `restart order-rpc/2`".to_owned()),
         ["load", what @ ..] if !what.is_empty() => load(what, data).map(Typed::Change),
         [name] if name.parse::<Screen>().is_ok() => {
             name.parse().map(Typed::Open).map_err(|error: crate::TuiError| error.to_string())
         }
-        [first, ..] => Err(format!("`{first}` is no command{}", suggestion(first))),
+        [first, ..] => Err(unknown(first)),
     }
 }
 
-fn suggestion(word: &str) -> String {
-    let near = SHAPES.iter().filter_map(|shape| shape.split(' ').next()).find(|shape| {
-        let shared = shape.chars().zip(word.chars()).take_while(|(a, b)| a == b).count();
-        shared >= 2
-    });
-    near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
+fn unknown(word: &str) -> String {
+    let known = SHAPES.iter().filter_map(|shape| shape.split(' ').next());
+    match near::nearest(word, known) {
+        Some(near) => format!("`{word}` is no command: did you mean `{near}`?"),
+        None => format!("`{word}` is no command: slow, fault, restart, load, the name of a screen or quit"),
+    }
 }
 
-fn fault(kind: &str, target: &str, params: &[&str]) -> Result<Command, String> {
+fn fault(kind: &str, target: &str, params: &[&str], data: &Data) -> Result<Command, String> {
     if !["latency", "error", "kill"].contains(&kind) {
         return Err(format!("`{kind}` is no kind of fault: latency, error or kill"));
     }
+    target::check(target, data)?;
     let mut fields = HashMap::new();
     let mut for_ms = if kind == "kill" { 1_000 } else { 20_000 };
     let mut line = format!("mallctl fault add {kind} {target}");
@@ -134,7 +136,21 @@ fn duration_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is out of range: a fault lasts at most one hour"))
 }
 
-fn restart(target: &str) -> Result<Command, String> {
+fn clear(ids: &[&str], data: &Data) -> Result<Command, String> {
+    if let Some(status) = &data.status {
+        let in_force: Vec<&str> = status.faults.iter().map(|fault| fault.id.as_str()).collect();
+        if let Some(id) = ids.iter().find(|id| !in_force.contains(*id)) {
+            let others = if in_force.is_empty() { "none is".to_owned() } else { in_force.join(", ") };
+            return Err(format!("no fault `{id}` is in force: {others}"));
+        }
+    }
+    Ok(Command {
+        change: Change::ClearFaults(ids.iter().map(|id| (*id).to_owned()).collect()),
+        line: format!("mallctl fault clear {}", ids.join(" ")).trim_end().to_owned(),
+    })
+}
+
+fn restart(target: &str, data: &Data) -> Result<Command, String> {
     let (service, replica) = match target.split_once('/') {
         None => (target, 0),
         Some((service, number)) => {
@@ -142,6 +158,7 @@ fn restart(target: &str) -> Result<Command, String> {
             (service, replica.ok_or_else(|| format!("`{target}` names no replica: write `order-rpc/2`"))?)
         }
     };
+    target::check(target, data)?;
     Ok(Command {
         change: Change::Restart { service: service.to_owned(), replica },
         line: format!("mallctl restart {target}"),
@@ -203,7 +220,41 @@ mod tests {
         assert!(error("fault add error pay-rpc for=2h").contains("at most one hour"));
         assert!(error("restart order-rpc/x").contains("order-rpc/2"));
         assert!(error("load pause").contains("no load runs"));
-        assert!(error("restrat").contains("`restart`"));
+        assert!(error("restrat").ends_with("did you mean `restart`?"));
+        assert!(error("foo").contains("slow, fault, restart, load"));
+    }
+
+    #[test]
+    fn what_does_not_run_is_no_target() {
+        let data = Data { status: Some(crate::simulate::status()), ..Data::default() };
+        let error = |line: &str| parse(line, &data).unwrap_err();
+        let others = "there is no pay-rpc/9: pay-rpc/1, pay-rpc/2, pay-rpc/3";
+        for line in ["slow pay-rpc/9", "fault add kill pay-rpc/9", "restart pay-rpc/9"] {
+            assert_eq!(error(line), others, "{line}");
+        }
+        assert_eq!(error("slow pya-rpc"), "there is no pya-rpc: did you mean `pay-rpc`?");
+        assert!(error("restart mysql").contains("gateway, user-rpc, order-rpc, pay-rpc"));
+        assert_eq!(error("fault clear f3"), "no fault `f3` is in force: none is");
+        for line in
+            ["slow pay-rpc", "slow pay-rpc/any", "fault add kill gateway/1", "restart order-rpc/2", "fault clear"]
+        {
+            assert!(parse(line, &data).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_what_kills_or_fails_something_is_harmful() {
+        let data = Data { runs: vec![collector_api::console::Run::default()], ..Data::default() };
+        let is_harmful = |line: &str| match parse(line, &data) {
+            Ok(Typed::Change(command)) => command.change.is_harmful(),
+            other => panic!("{line}: {other:?}"),
+        };
+        for line in ["fault add kill pay-rpc/1", "fault add error pay-rpc", "restart pay-rpc", "load stop"] {
+            assert!(is_harmful(line), "{line}");
+        }
+        for line in ["slow pay-rpc/1", "fault clear", "load pause", "load resume", "load rate 20"] {
+            assert!(!is_harmful(line), "{line}");
+        }
     }
 
     #[test]

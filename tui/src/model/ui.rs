@@ -8,16 +8,25 @@ use tui_input::Input;
 use super::trace::TraceRows;
 use crate::palette::Command;
 
+/// A line that is typed.
+#[derive(Debug, Clone, Default)]
+pub struct Prompt {
+    /// Its text and cursor.
+    pub input: Input,
+    /// Why the text was refused; until it changes.
+    pub error: Option<String>,
+}
+
 /// Something over the screen that takes the keys.
 #[derive(Debug, Clone)]
 pub enum Overlay {
     /// The keys of this screen, scrolled by so many rows.
     Help(u16),
     /// `:`.
-    Palette(Input),
+    Palette(Prompt),
     /// `/`.
-    Filter(Input),
-    /// A command that changes the system, before it does.
+    Filter(Prompt),
+    /// A command that kills or fails something, before it does.
     Confirm(Command),
     /// `q` under `mallctl up`.
     Leave,

@@ -6,11 +6,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::keymap::{Context, KEYS};
 use crate::model::Model;
-use crate::model::ui::{Overlay, TraceUi};
+use crate::model::ui::{Overlay, Prompt, TraceUi};
 use crate::msg::{Answer, Ask, Change, Effect, Msg};
 use crate::simulate::{self, Drill, FAULT_AT, Shop};
+use crate::theme::{Depth, Theme};
 use crate::update::{context, handles, update};
-use crate::{Launch, Leave, Screen};
+use crate::{Format, Launch, Leave, Screen, capture};
 
 fn press(model: &mut Model, code: KeyCode) -> Vec<Effect> {
     update(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)))
@@ -40,10 +41,10 @@ fn in_context(context: Context) -> Model {
             model.trace = Some(TraceUi { id: vec![9; 16], ..TraceUi::default() });
             update(&mut model, Msg::Answer(Box::new(Answer::Trace(Box::new(simulate::trace())))));
         }
-        Context::Typing => model.overlay = Some(Overlay::Filter(tui_input::Input::default())),
+        Context::Typing => model.overlay = Some(Overlay::Filter(Prompt::default())),
         Context::Help => model.overlay = Some(Overlay::Help(0)),
         Context::Confirm => {
-            typed(&mut model, ":slow pay-rpc/1");
+            typed(&mut model, ":restart pay-rpc/1");
             press(&mut model, KeyCode::Enter);
         }
         Context::Leaving => model.overlay = Some(Overlay::Leave),
@@ -62,15 +63,58 @@ fn every_row_of_the_table_is_handled_where_it_counts() {
     }
 }
 
+fn said(model: &Model) -> String {
+    let themed = Model { theme: Theme::new(Depth::None, false), ..model.clone() };
+    let picture = capture::snapshot(&themed, (80, 24), Format::Text);
+    picture.lines().last().unwrap_or_default().trim().to_owned()
+}
+
 #[test]
-fn a_fault_is_shown_before_it_is_injected() {
+fn a_fault_that_fails_calls_is_shown_before_it_is_injected() {
     let mut model = model();
-    typed(&mut model, ":slow pay-rpc/1");
+    typed(&mut model, ":fault add error pay-rpc/1 rate=0.5");
     assert!(press(&mut model, KeyCode::Enter).is_empty());
     let Some(Overlay::Confirm(command)) = &model.overlay else { panic!("it is confirmed first") };
-    assert!(command.line.starts_with("mallctl fault add latency pay-rpc/1"));
+    assert!(command.line.starts_with("mallctl fault add error pay-rpc/1"));
     let effects = press(&mut model, KeyCode::Char('y'));
     assert!(matches!(effects.as_slice(), [Effect::Change(Change::AddFault(fault))] if fault.target == "pay-rpc/1"));
+}
+
+#[test]
+fn a_fault_that_only_slows_down_is_injected_at_once() {
+    let mut model = model();
+    typed(&mut model, ":slow pay-rpc/1");
+    let effects = press(&mut model, KeyCode::Enter);
+    assert!(matches!(effects.as_slice(), [Effect::Change(Change::AddFault(fault))] if fault.kind == "latency"));
+    assert!(model.overlay.is_none());
+}
+
+#[test]
+fn a_line_that_is_no_command_says_why_below_itself_until_it_changes() {
+    for (line, why) in [
+        (":foo", "\u{2717} `foo` is no command: slow, fault, restart, load, the name of a screen or quit"),
+        (":lod stop", "\u{2717} `lod` is no command: did you mean `load`?"),
+        (":slow pay-rpc/9", "\u{2717} there is no pay-rpc/9: pay-rpc/1, pay-rpc/2, pay-rpc/3"),
+        (":restart pay-rpc/9", "\u{2717} there is no pay-rpc/9: pay-rpc/1, pay-rpc/2, pay-rpc/3"),
+    ] {
+        let mut model = model();
+        typed(&mut model, line);
+        assert!(press(&mut model, KeyCode::Enter).is_empty());
+        assert_eq!(said(&model), why);
+        press(&mut model, KeyCode::Backspace);
+        assert_ne!(said(&model), why, "the line is another one now");
+    }
+}
+
+#[test]
+fn commands_to_a_load_that_does_not_run_say_so() {
+    for line in [":load resume", ":load stop", ":load rate 20"] {
+        let mut model = model();
+        model.live.runs.clear();
+        typed(&mut model, line);
+        assert!(press(&mut model, KeyCode::Enter).is_empty());
+        assert!(said(&model).contains("no load runs: start one with `mallctl load"), "{line}: {}", said(&model));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use crate::keymap::{self, Action, Context};
 use crate::model::data::Data;
 use crate::model::polls::Poll;
-use crate::model::ui::{ListUi, Overlay};
+use crate::model::ui::{ListUi, Overlay, Prompt};
 use crate::model::{Frozen, Link, Model, Notice, intake};
 use crate::msg::{Ask, Effect, Msg};
 use crate::{Launch, Leave, Screen};
@@ -186,7 +186,7 @@ fn global(model: &mut Model, action: Action) -> Option<Effects> {
             Effects::new()
         }
         Action::Palette => {
-            model.overlay = Some(Overlay::Palette(tui_input::Input::default()));
+            model.overlay = Some(Overlay::Palette(Prompt::default()));
             Effects::new()
         }
         Action::Freeze => freeze(model),

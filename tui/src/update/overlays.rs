@@ -7,7 +7,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::{Effects, leave, open, traces};
 use crate::Leave;
 use crate::keymap::Action;
-use crate::model::ui::Overlay;
+use crate::model::ui::{Overlay, Prompt};
 use crate::model::{Model, Notice};
 use crate::msg::Effect;
 use crate::palette::{self, Typed};
@@ -17,17 +17,19 @@ const MAX_LINE: usize = 1_000;
 
 /// A key that is bound to nothing belongs to the text that is typed.
 pub(super) fn typed(model: &mut Model, event: KeyEvent) {
-    if let Some(Overlay::Palette(input) | Overlay::Filter(input)) = &mut model.overlay {
-        input.handle_event(&Event::Key(event));
-        bound(input);
+    if let Some(Overlay::Palette(prompt) | Overlay::Filter(prompt)) = &mut model.overlay {
+        prompt.error = None;
+        prompt.input.handle_event(&Event::Key(event));
+        bound(&mut prompt.input);
     }
 }
 
 pub(super) fn paste(model: &mut Model, text: &str) {
-    if let Some(Overlay::Palette(input) | Overlay::Filter(input)) = &mut model.overlay {
+    if let Some(Overlay::Palette(prompt) | Overlay::Filter(prompt)) = &mut model.overlay {
+        prompt.error = None;
         let pasted: String = text.chars().filter(|c| !collector_api::text::is_unsafe(*c)).take(MAX_LINE).collect();
-        *input = Input::new(format!("{}{pasted}", input.value()));
-        bound(input);
+        prompt.input = Input::new(format!("{}{pasted}", prompt.input.value()));
+        bound(&mut prompt.input);
     }
 }
 
@@ -41,11 +43,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
     let overlay = model.overlay.take()?;
     Some(match (action, overlay) {
         (Action::No, _) => Effects::new(),
-        (Action::Yes, Overlay::Filter(input)) => {
+        (Action::Yes, Overlay::Filter(prompt)) => {
             let period = model.traces.period;
-            traces::show(model, input.value().trim().to_owned(), period)
+            traces::show(model, prompt.input.value().trim().to_owned(), period)
         }
-        (Action::Yes, Overlay::Palette(input)) => command(model, &input),
+        (Action::Yes, Overlay::Palette(prompt)) => command(model, prompt),
         (Action::Yes, Overlay::Confirm(command)) => vec![Effect::Change(command.change)],
         (Action::KeepRunning, Overlay::Leave) => vec![Effect::Leave(Leave::KeepRunning)],
         (Action::Stop, Overlay::Leave) => vec![Effect::Leave(Leave::Stop)],
@@ -68,8 +70,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
     })
 }
 
-fn command(model: &mut Model, input: &Input) -> Effects {
-    match palette::parse(input.value(), &model.live) {
+fn command(model: &mut Model, prompt: Prompt) -> Effects {
+    match palette::parse(prompt.input.value(), &model.live) {
         Ok(Typed::Open(screen)) => open(model, screen),
         Ok(Typed::Leave) => leave(model),
         Ok(Typed::Change(_)) if !model.has_token => {
@@ -77,13 +79,13 @@ fn command(model: &mut Model, input: &Input) -> Effects {
             model.notice = Some(Notice { text: text.to_owned(), failed: true });
             Effects::new()
         }
-        Ok(Typed::Change(command)) => {
+        Ok(Typed::Change(command)) if command.change.is_harmful() => {
             model.overlay = Some(Overlay::Confirm(command));
             Effects::new()
         }
+        Ok(Typed::Change(command)) => vec![Effect::Change(command.change)],
         Err(text) => {
-            model.notice = Some(Notice { text, failed: true });
-            model.overlay = Some(Overlay::Palette(input.clone()));
+            model.overlay = Some(Overlay::Palette(Prompt { error: Some(text), ..prompt }));
             Effects::new()
         }
     }

@@ -7,7 +7,7 @@ use crate::Screen;
 use crate::keymap::Action;
 use crate::model::Model;
 use crate::model::polls::Poll;
-use crate::model::ui::Overlay;
+use crate::model::ui::{Overlay, Prompt};
 
 /// Opens the list with a query and a span of time.
 pub(super) fn show(model: &mut Model, query: String, period: Option<(u64, u64)>) -> Effects {
@@ -48,7 +48,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
             polls(model)
         }
         Action::Filter => {
-            model.overlay = Some(Overlay::Filter(tui_input::Input::new(model.traces.query.clone())));
+            let input = tui_input::Input::new(model.traces.query.clone());
+            model.overlay = Some(Overlay::Filter(Prompt { input, ..Prompt::default() }));
             Effects::new()
         }
         Action::ClearFilter => show(model, String::new(), None),

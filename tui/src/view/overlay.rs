@@ -6,7 +6,7 @@ use tui_input::Input;
 use crate::fmt;
 use crate::keymap::{self, Context};
 use crate::model::Model;
-use crate::model::ui::Overlay;
+use crate::model::ui::{Overlay, Prompt};
 use crate::palette;
 use crate::theme::Role;
 use crate::update;
@@ -17,12 +17,12 @@ use crate::{Launch, Screen};
 pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     match &model.overlay {
         Some(Overlay::Help(from)) => help(model, *from, pen),
-        Some(Overlay::Palette(input)) => typed(pen, ":", input, &palette_hint(model, input)),
-        Some(Overlay::Filter(input)) => {
+        Some(Overlay::Palette(prompt)) => typed(pen, ":", prompt, &palette_hint(model, &prompt.input)),
+        Some(Overlay::Filter(prompt)) => {
             typed(
                 pen,
                 "/",
-                input,
+                prompt,
                 "service=pay-rpc && duration>50ms && status=error    words search names and attributes",
             );
         }
@@ -92,20 +92,24 @@ fn palette_hint(model: &Model, input: &Input) -> String {
     near.join("    ")
 }
 
-/// A line at the bottom, with a hint above it.
-fn typed(pen: &mut Pen<'_>, sign: &str, input: &Input, hint: &str) {
+/// A line at the bottom; below it a hint, or why it was refused.
+fn typed(pen: &mut Pen<'_>, sign: &str, prompt: &Prompt, hint: &str) {
+    let input = &prompt.input;
     let (width, height) = (pen.width(), pen.height());
     let y = height.saturating_sub(2);
     let mut lines = pen.part(Rect { x: 0, y, width, height: 2 });
     lines.clear();
-    lines.say(1, 0, hint, Role::Quiet);
-    let x = lines.say(1, 1, sign, Role::Accent) + 1;
+    match &prompt.error {
+        Some(error) => lines.say(1, 1, &format!("{} {error}", lines.theme.glyphs.error), Role::Error),
+        None => lines.say(1, 1, hint, Role::Quiet),
+    };
+    let x = lines.say(1, 0, sign, Role::Accent) + 1;
     let room = usize::from(width.saturating_sub(x + 2)).max(1);
     let skipped = input.visual_cursor().saturating_sub(room);
     let value: String = input.value().chars().skip(skipped).collect();
-    lines.say(x, 1, &value, Role::Text);
+    lines.say(x, 0, &value, Role::Text);
     let cursor = x + (input.visual_cursor() - skipped.min(input.visual_cursor())) as u16;
-    lines.shade(cursor, 1, 1, ratatui::style::Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
+    lines.shade(cursor, 0, 1, ratatui::style::Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
 }
 
 fn leave(model: &Model, pen: &mut Pen<'_>) {
