@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use collector::analysis::{
-    Forest, SegmentKind, WarningKind, critical_path, forest, marks, note, on_path, segments, self_times, trace_path,
+    Forest, Replicas, SegmentKind, WarningKind, critical_path, forest, marks, note, on_path, segments, self_times,
+    trace_path,
 };
 use collector::model::{Kind, Span};
 use collector_api::vocabulary as words;
@@ -306,10 +307,16 @@ fn vocabulary_events_become_one_line_and_marks() {
         .event(words::FAULT_INJECTED, vec![text(words::FAULT_ID, "f1"), text(words::FAULT_KIND, "latency")])
         .build();
     assert_eq!(
-        note(&picked).as_deref(),
+        note(&picked, &Replicas::new()).as_deref(),
         Some("picked 127.0.0.1:2 (load 12) over 127.0.0.1:1 (load 90) · fault f1: latency")
+    );
+    let known = Replicas::from([("127.0.0.1:2".into(), "pay-rpc/3".into())]);
+    assert_eq!(
+        note(&picked, &known).as_deref(),
+        Some("picked pay-rpc/3 (load 12) over 127.0.0.1:1 (load 90) · fault f1: latency"),
+        "a replica is named where its address is known"
     );
     let refused = span(2, 0, 0, 9).event(words::BREAKER_REJECTED, vec![]).build();
     assert_eq!(marks([&*picked, &*refused]), ["breaker", "fault"]);
-    assert_eq!(note(&span(3, 0, 0, 9).event("exception", vec![]).build()), None);
+    assert_eq!(note(&span(3, 0, 0, 9).event("exception", vec![]).build(), &known), None);
 }

@@ -15,5 +15,5 @@ mod self_time;
 pub use attribution::{Attribution, SegmentKey, SegmentKind, segments};
 pub use critical_path::{Section, critical_path, on_path, trace_path};
 pub use forest::{Forest, Row, Warning, WarningKind, forest};
-pub use note::{marks, note};
+pub use note::{Replicas, candidates, marks, note};
 pub use self_time::self_times;

@@ -1,17 +1,32 @@
 //! What the vocabulary's events say of a span, in one line and in one word.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use collector_api::vocabulary as words;
 
-use crate::model::{Span, SpanEvent};
+use crate::model::{Span, SpanEvent, Value};
 
 /// Events that a note tells of; the rest is counted.
 const TOLD: usize = 3;
 
-/// One line of what happened inside a span, `None` without vocabulary events.
-pub fn note(span: &Span) -> Option<String> {
-    let mut parts = span.events.iter().filter_map(part);
+/// Replicas by the address where they listen.
+pub type Replicas = HashMap<Arc<str>, Arc<str>>;
+
+/// Addresses that picks in spans chose between, as often as they did.
+pub fn candidates<'a>(spans: impl IntoIterator<Item = &'a Span>) -> impl Iterator<Item = &'a str> {
+    let picks = spans.into_iter().flat_map(|span| &span.events).filter(|event| &*event.name == words::P2C_PICK);
+    picks.flat_map(|pick| {
+        let keys = [words::P2C_A_TARGET, words::P2C_B_TARGET, words::P2C_CHOSEN];
+        keys.into_iter().filter_map(|key| pick.get(key).and_then(Value::as_text))
+    })
+}
+
+/// One line of what happened inside a span, `None` without vocabulary events. A replica is named where its address is
+/// known; another address stays as it is.
+pub fn note(span: &Span, replicas: &Replicas) -> Option<String> {
+    let mut parts = span.events.iter().filter_map(|event| part(event, replicas));
     let mut line = parts.by_ref().take(TOLD).collect::<Vec<_>>().join(" · ");
     let untold = parts.count();
     if untold > 0 {
@@ -38,9 +53,9 @@ fn mark(event: &SpanEvent) -> Option<&'static str> {
     }
 }
 
-fn part(event: &SpanEvent) -> Option<String> {
+fn part(event: &SpanEvent, replicas: &Replicas) -> Option<String> {
     let text = |key: &str| event.get(key).map(ToString::to_string).unwrap_or_default();
-    let ratio = || event.get(words::BREAKER_RATIO).and_then(crate::model::Value::as_float).unwrap_or_default();
+    let ratio = || event.get(words::BREAKER_RATIO).and_then(Value::as_float).unwrap_or_default();
     let part = match &*event.name {
         words::BREAKER_TRIPPED => format!("breaker tripped: {} drop ratio {:.2}", text(words::BREAKER_NAME), ratio()),
         words::BREAKER_REJECTED => format!("breaker rejected: {} drop ratio {:.2}", text(words::BREAKER_NAME), ratio()),
@@ -52,23 +67,25 @@ fn part(event: &SpanEvent) -> Option<String> {
         ),
         words::LIMITER_REJECT => format!("limited: {} {}", text(words::LIMITER_NAME), text(words::LIMITER_KEY)),
         words::FAULT_INJECTED => format!("fault {}: {}", text(words::FAULT_ID), text(words::FAULT_KIND)),
-        words::P2C_PICK => pick(event),
+        words::P2C_PICK => pick(event, replicas),
         _ => return None,
     };
     Some(part)
 }
 
-fn pick(event: &SpanEvent) -> String {
+fn pick(event: &SpanEvent, replicas: &Replicas) -> String {
     let text = |key: &str| event.get(key).map(ToString::to_string);
     let chosen = text(words::P2C_CHOSEN).unwrap_or_default();
     let a = (text(words::P2C_A_TARGET), text(words::P2C_A_LOAD));
     let b = (text(words::P2C_B_TARGET), text(words::P2C_B_LOAD));
     let (taken, other) = if a.0.as_ref() == Some(&chosen) { (a, b) } else { (b, a) };
-    let is_forced = event.get(words::P2C_FORCED).and_then(crate::model::Value::as_bool).unwrap_or_default();
+    let is_forced = event.get(words::P2C_FORCED).and_then(Value::as_bool).unwrap_or_default();
     let forced = if is_forced { ", forced" } else { "" };
     let load = |load: Option<String>| load.map(|load| format!(" (load {load})")).unwrap_or_default();
+    let name = |address: &str| replicas.get(address).map_or_else(|| address.to_owned(), ToString::to_string);
+    let taken = format!("{}{}", name(&chosen), load(taken.1));
     match other.0 {
-        Some(other_target) => format!("picked {chosen}{} over {other_target}{}{forced}", load(taken.1), load(other.1)),
-        None => format!("picked {chosen}{}{forced}", load(taken.1)),
+        Some(other_target) => format!("picked {taken} over {}{}{forced}", name(&other_target), load(other.1)),
+        None => format!("picked {taken}{forced}"),
     }
 }

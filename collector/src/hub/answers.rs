@@ -6,6 +6,7 @@ use collector_api::console::{
 };
 
 use super::{Hub, locked};
+use crate::analysis::Replicas;
 use crate::rollup::{SECOND_NS, WINDOW_S};
 use crate::store::{LogStore, TraceStore};
 
@@ -13,6 +14,11 @@ use crate::store::{LogStore, TraceStore};
 const DEFAULT_WINDOW_S: u64 = 10;
 
 impl Hub {
+    /// Which replicas listen at addresses, as far as they are known.
+    pub fn replicas<'a>(&self, addresses: impl Iterator<Item = &'a str>) -> Replicas {
+        self.state().rollup.replicas(addresses)
+    }
+
     /// The store of traces.
     pub fn traces(&self) -> &TraceStore {
         &self.traces

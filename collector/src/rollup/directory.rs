@@ -49,6 +49,11 @@ impl Directory {
             .unwrap_or_else(|| Instance { service: Arc::from(address), instance: Arc::from(address) })
     }
 
+    /// An address that is known, with the replica that listens there.
+    pub fn replica(&self, address: &str) -> Option<(Arc<str>, Arc<str>)> {
+        self.by_address.get_key_value(address).map(|(address, found)| (address.clone(), found.instance.clone()))
+    }
+
     /// A replica by its name, when so far only its address stands for it.
     pub fn named(&self, replica: &Instance) -> Instance {
         self.by_address.get(&replica.instance).unwrap_or(replica).clone()

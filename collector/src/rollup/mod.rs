@@ -40,6 +40,7 @@ use self::operations::Operations;
 use self::protection::Protection;
 use self::refusals::Refusals;
 use self::seconds::{KEEP_S, Seconds};
+use crate::analysis::Replicas;
 use crate::events::EventLog;
 use crate::model::{Kind, MetricPoint, Span, TraceId, Value};
 
@@ -164,6 +165,11 @@ impl Rollup {
     /// Learns from a supervisor where an instance listens.
     pub fn add_address(&mut self, address: &str, instance: &str) {
         self.directory.add(address, instance);
+    }
+
+    /// Which replicas listen at addresses; what is unknown is left out.
+    pub fn replicas<'a>(&self, addresses: impl Iterator<Item = &'a str>) -> Replicas {
+        addresses.filter_map(|address| self.directory.replica(address)).collect()
     }
 
     /// Seconds from `from_s` on that changed after a version.

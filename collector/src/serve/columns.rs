@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use collector_api::console::{PathSection, Trace};
 
-use crate::analysis::{Row, forest, note, on_path, self_times, trace_path};
+use crate::analysis::{Replicas, Row, forest, note, on_path, self_times, trace_path};
 use crate::model::{Kind, Span, SpanId, TraceId};
 use crate::store::Summary;
 
 /// A child that ends this much after its parent's instant still gates it: 0 takes clocks at their word.
 const PATH_TOLERANCE_NS: u64 = 0;
 
-/// The skeleton of a trace in display order.
-pub fn trace(id: TraceId, summary: &Summary, spans: &[Arc<Span>]) -> Trace {
+/// The skeleton of a trace in display order; its notes name the replicas.
+pub fn trace(id: TraceId, summary: &Summary, spans: &[Arc<Span>], replicas: &Replicas) -> Trace {
     let forest = forest(spans);
     let path = trace_path(&forest, PATH_TOLERANCE_NS);
     let (start, end) = forest.hull().unwrap_or((0, 0));
@@ -30,6 +30,7 @@ pub fn trace(id: TraceId, summary: &Summary, spans: &[Arc<Span>]) -> Trace {
     };
     for row in &forest.rows {
         push_row(&mut wire, row, start, &mut strings);
+        wire.note.push(strings.number(&note(&row.span, replicas).unwrap_or_default()));
     }
     let offset = |at: u64| at as i64 - start as i64;
     let section = |section: &crate::analysis::Section| PathSection {
@@ -57,8 +58,6 @@ fn push_row(wire: &mut Trace, row: &Row, start: u64, strings: &mut Strings) {
     wire.operation.push(strings.number(&span.name));
     wire.flags.push(flags(row));
     wire.parent_row.push(row.parent.map_or(-1, |parent| parent as i32));
-    let note = note(span).unwrap_or_default();
-    wire.note.push(strings.number(&note));
 }
 
 /// Kind in bits 0-2, status in bits 3-4, bit 5 orphan, bit 6 unfinished.

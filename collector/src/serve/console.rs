@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{columns, details, watch};
+use crate::analysis::candidates;
 use crate::hub::Hub;
 use crate::model::TraceId;
 use crate::query;
@@ -146,7 +147,8 @@ impl Console for ConsoleService {
         let (id, spans) = self.spans_of(&request.into_inner().trace_id)?;
         let summary = self.hub.traces().summary(id);
         let summary = summary.ok_or_else(|| Status::not_found(format!("trace {id} has just made room for others")))?;
-        Ok(Response::new(columns::trace(id, &summary, &spans)))
+        let replicas = self.hub.replicas(candidates(spans.iter().map(Arc::as_ref)));
+        Ok(Response::new(columns::trace(id, &summary, &spans, &replicas)))
     }
 
     async fn get_spans(&self, request: Request<GetSpansRequest>) -> Result<Response<GetSpansReply>, Status> {

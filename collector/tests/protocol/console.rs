@@ -6,6 +6,7 @@ use collector::{Collector, StartError};
 use collector_api::console::{
     Delta, GetSpansRequest, GetTraceRequest, HelloRequest, ListTracesRequest, ServicesRequest, WatchRequest,
 };
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 use tonic::{Code, Streaming};
 
 use crate::stand::{PATIENCE, Stand, config, span, text, trace_bytes};
@@ -101,6 +102,32 @@ async fn a_trace_is_found_and_shown_with_its_details() {
     assert_eq!(console.get_trace(unknown).await.expect_err("unknown").code(), Code::NotFound);
     let broken = GetTraceRequest { trace_id: vec![1], at_ns: 0 };
     assert_eq!(console.get_trace(broken).await.expect_err("broken").code(), Code::InvalidArgument);
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pick_names_the_replicas_whose_addresses_are_known() {
+    let stand = Stand::open(config()).await;
+    let mut call = span("mall.Order/CreateOrder", CLIENT, 7, 1, 0, Duration::from_millis(20));
+    let attributes = [("a.target", "127.0.0.1:1"), ("b.target", "127.0.0.1:2"), ("chosen", "127.0.0.1:1")];
+    call.events.push(Event {
+        name: "p2c.pick".into(),
+        attributes: attributes.map(|(key, value)| text(key, value)).to_vec(),
+        ..Event::default()
+    });
+    stand.export("gateway", vec![call]).await;
+    let mut console = stand.console().await;
+    let mut note = async || {
+        let trace = GetTraceRequest { trace_id: trace_bytes(7), at_ns: 0 };
+        let trace = console.get_trace(trace).await.expect("a trace").into_inner();
+        trace.strings[trace.note[0] as usize].clone()
+    };
+    assert_eq!(note().await, "picked 127.0.0.1:1 over 127.0.0.1:2");
+    let served = |id| vec![span("mall.Order/CreateOrder", SERVER, id, id, 0, Duration::from_millis(10))];
+    stand.export_replica("order-rpc/3", "127.0.0.1:1", served(8)).await;
+    assert_eq!(note().await, "picked order-rpc/3 over 127.0.0.1:2");
+    stand.export_replica("order-rpc/2", "127.0.0.1:2", served(9)).await;
+    assert_eq!(note().await, "picked order-rpc/3 over order-rpc/2");
     stand.close().await;
 }
 

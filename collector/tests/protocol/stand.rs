@@ -63,7 +63,18 @@ impl Stand {
 
     /// Sends spans of one process over OTLP/gRPC.
     pub async fn export(&self, service: &str, spans: Vec<Span>) {
-        let resource = Resource { attributes: vec![text("service.name", service)], ..Resource::default() };
+        self.export_of(vec![text("service.name", service)], spans).await;
+    }
+
+    /// Sends spans of a replica that says where it listens.
+    pub async fn export_replica(&self, instance: &str, listen: &str, spans: Vec<Span>) {
+        let service = instance.split('/').next().unwrap_or(instance);
+        let replica = [("service.name", service), ("service.instance.id", instance), ("mall.listen", listen)];
+        self.export_of(replica.map(|(key, value)| text(key, value)).to_vec(), spans).await;
+    }
+
+    async fn export_of(&self, attributes: Vec<KeyValue>, spans: Vec<Span>) {
+        let resource = Resource { attributes, ..Resource::default() };
         let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
         let request = ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }],
