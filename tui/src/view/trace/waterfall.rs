@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use crate::fmt;
 use crate::model::trace::{Line, Row, TraceRows};
 use crate::model::ui::TraceUi;
-use crate::theme::Role;
+use crate::theme::{Glyphs, Role};
 use crate::widget::bar;
 use crate::widget::pen::{Pen, text_width};
 use crate::widget::table::first_row;
@@ -50,6 +50,7 @@ pub fn draw(open: &TraceUi, rows: &TraceRows, pen: &mut Pen<'_>) {
         length_ns: (rows.duration_ns as f64).max(1.0),
     };
     ruler(rows, &scale, pen);
+    let branches = Branches::fit(rows, usize::from(names / 2));
     for (y, line) in lines.iter().skip(first).take(usize::from(height)).enumerate() {
         let y = y as u16 + 1;
         let Some(row) = rows.rows.get(line.row) else { continue };
@@ -58,9 +59,10 @@ pub fn draw(open: &TraceUi, rows: &TraceRows, pen: &mut Pen<'_>) {
             pen.say(0, y, pen.theme.glyphs.cursor, Role::Accent);
         }
         if line.note {
-            note(rows, row, places, pen, y);
+            note(rows, row, places + 1 + branches.columns(row.depth as usize) as u16 + 2, pen, y);
         } else {
-            let shown = Shown { rows, row, line: *line, is_folded: open.folded.contains(&row.span_id) };
+            let is_folded = open.folded.contains(&row.span_id);
+            let shown = Shown { rows, row, line: *line, is_folded, branches };
             name(&shown, places, names, pen, y);
             pen.figure(
                 places + names + durations + 1,
@@ -94,14 +96,38 @@ struct Shown<'a> {
     row: &'a Row,
     line: Line,
     is_folded: bool,
+    branches: Branches,
+}
+
+/// How the levels of the tree are drawn: alike for every row, so that branches stay below each other.
+#[derive(Debug, Clone, Copy)]
+struct Branches {
+    /// Columns a level: two, or one where the deepest row would find no room.
+    step: usize,
+    /// Levels that are drawn; what is deeper stands at the last one, with a mark.
+    levels: usize,
+}
+
+impl Branches {
+    fn fit(rows: &TraceRows, width: usize) -> Self {
+        let deepest = rows.rows.iter().map(|row| row.depth as usize).max().unwrap_or(0);
+        let step = if deepest * 2 <= width { 2 } else { 1 };
+        Self { step, levels: (width / step).max(1) }
+    }
+
+    /// Columns before the name of a row; narrow branches keep one off it.
+    fn columns(self, depth: usize) -> usize {
+        let gap = if self.step == 1 { depth.min(1) } else { 0 };
+        depth.min(self.levels) * self.step + gap
+    }
 }
 
 /// Place, tree and operation.
 fn name(shown: &Shown<'_>, places: u16, names: u16, pen: &mut Pen<'_>, y: u16) {
-    let Shown { rows, row, line, is_folded } = *shown;
+    let Shown { rows, row, line, is_folded, branches } = *shown;
     let hue = pen.theme.service(rows.text(row.service));
     pen.column(1, y, places - 1, rows.place(row), hue);
-    let indent = tree(rows, line.row, pen.theme.glyphs.tree, usize::from(names / 2));
+    let indent = tree(rows, line.row, pen.theme.glyphs, branches);
     let quiet = pen.theme.style(Role::Quiet);
     let mut x = pen.put(places + 1, y, &indent, quiet);
     if is_folded {
@@ -122,23 +148,24 @@ fn name(shown: &Shown<'_>, places: u16, names: u16, pen: &mut Pen<'_>, y: u16) {
     pen.column(x, y, room, rows.text(row.operation), style);
 }
 
-/// The branches before a name: two columns a level, the innermost levels when there are too many.
-fn tree(rows: &TraceRows, at: usize, glyphs: [&'static str; 4], width: usize) -> String {
+/// The branches before a name.
+fn tree(rows: &TraceRows, at: usize, glyphs: &Glyphs, branches: Branches) -> String {
     let depth = rows.rows[at].depth as usize;
-    if depth == 0 {
-        return String::new();
-    }
-    let levels = depth.min(width / 2).max(1);
-    let [branch, last, trunk, gap] = glyphs;
-    let mut text = String::with_capacity(levels * 4);
-    for level in depth - levels + 1..=depth {
+    let [branch, last, trunk, gap] = glyphs.tree;
+    let mut text = String::with_capacity(branches.columns(depth) * 3);
+    for level in 1..=depth.min(branches.levels) {
         let goes_on = has_later_sibling(&rows.rows, at, level);
-        text.push_str(match (level == depth, goes_on) {
+        let glyph = match (level == depth, goes_on) {
+            _ if level == branches.levels && depth > level => glyphs.cut,
             (true, true) => branch,
             (true, false) => last,
             (false, true) => trunk,
             (false, false) => gap,
-        });
+        };
+        text.extend(glyph.chars().take(branches.step));
+    }
+    if branches.columns(depth) > text.chars().count() {
+        text.push(' ');
     }
     text
 }
@@ -158,7 +185,7 @@ fn has_later_sibling(rows: &[Row], at: usize, level: usize) -> bool {
     rows.get(end).is_some_and(|next| next.depth as usize == level)
 }
 
-fn note(rows: &TraceRows, row: &Row, places: u16, pen: &mut Pen<'_>, y: u16) {
+fn note(rows: &TraceRows, row: &Row, x: u16, pen: &mut Pen<'_>, y: u16) {
     let text = rows.text(row.note);
     let role = if text.contains("fault") {
         Role::Fault
@@ -167,8 +194,7 @@ fn note(rows: &TraceRows, row: &Row, places: u16, pen: &mut Pen<'_>, y: u16) {
     } else {
         Role::Quiet
     };
-    let indent = (row.depth as u16).saturating_mul(2).min(24) + 2;
-    pen.say(places + 1 + indent, y, text, role);
+    pen.say(x, y, text, role);
 }
 
 fn bars(rows: &TraceRows, row: &Row, scale: &Scale, pen: &mut Pen<'_>, y: u16) {
@@ -226,7 +252,35 @@ mod tests {
             depth: vec![0, 1, 2, 1, 2],
             ..wire::Trace::default()
         });
-        let drawn: Vec<String> = (0..5).map(|at| tree(&rows, at, crate::theme::ASCII.tree, 20)).collect();
-        assert_eq!(drawn, ["", "+ ", "| ` ", "` ", "  ` "]);
+        assert_eq!(drawn(&rows, 20), ["", "+ ", "| ` ", "` ", "  ` "]);
+    }
+
+    fn drawn(rows: &TraceRows, width: usize) -> Vec<String> {
+        let branches = Branches::fit(rows, width);
+        let drawn: Vec<String> =
+            (0..rows.rows.len()).map(|at| tree(rows, at, &crate::theme::ASCII, branches)).collect();
+        for (row, text) in rows.rows.iter().zip(&drawn) {
+            assert_eq!(text.chars().count(), branches.columns(row.depth as usize));
+        }
+        drawn
+    }
+
+    fn deep(depths: &[u32]) -> TraceRows {
+        let span_id = (1..=depths.len() as u64).collect();
+        TraceRows::new(wire::Trace { span_id, depth: depths.to_vec(), ..wire::Trace::default() })
+    }
+
+    #[test]
+    fn a_branch_stays_in_its_column_however_deep_the_trace_is() {
+        let rows = deep(&[0, 1, 2, 3, 4, 5, 6, 7, 7, 2, 1]);
+        let narrow = ["", "+ ", "|+ ", "||` ", "|| ` ", "||  ` ", "||   ` ", "||    + ", "||    ` ", "|` ", "` "];
+        assert_eq!(drawn(&rows, 12), narrow);
+        assert_eq!(drawn(&rows, 14)[7], "| |         + ", "two columns a level where they fit");
+    }
+
+    #[test]
+    fn what_is_deeper_than_there_is_room_stands_at_the_last_column_with_a_mark() {
+        let rows = deep(&[0, 1, 2, 3, 4, 1]);
+        assert_eq!(drawn(&rows, 3), ["", "+ ", "|` ", "| ` ", "| ~ ", "` "]);
     }
 }
