@@ -13,6 +13,8 @@ use crate::palette::Command;
 pub struct Prompt {
     /// Its text and cursor.
     pub input: Input,
+    /// Whether all of the text is selected, so that the first letter replaces it.
+    pub is_whole: bool,
     /// Why the text was refused; until it changes.
     pub error: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 mod consistency;
 mod keys;
+mod narrow;
 mod resilience;
 mod robustness;
 mod screens;

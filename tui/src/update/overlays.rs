@@ -1,6 +1,6 @@
 //! Keys while something lies over the screen.
 
-use crossterm::event::{Event, KeyEvent};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
@@ -11,6 +11,7 @@ use crate::model::ui::{Overlay, Prompt};
 use crate::model::{Model, Notice};
 use crate::msg::Effect;
 use crate::palette::{self, Typed};
+use crate::view::help_end;
 
 /// Longest line that can be typed, characters.
 const MAX_LINE: usize = 1_000;
@@ -19,14 +20,27 @@ const MAX_LINE: usize = 1_000;
 pub(super) fn typed(model: &mut Model, event: KeyEvent) {
     if let Some(Overlay::Palette(prompt) | Overlay::Filter(prompt)) = &mut model.overlay {
         prompt.error = None;
+        if std::mem::take(&mut prompt.is_whole) && replaces(event) {
+            prompt.input.reset();
+        }
         prompt.input.handle_event(&Event::Key(event));
         bound(&mut prompt.input);
     }
 }
 
+/// Whether a key takes the place of text that is selected, rather than moving in it.
+fn replaces(event: KeyEvent) -> bool {
+    let is_letter = matches!(event.code, KeyCode::Char(_))
+        && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    is_letter || matches!(event.code, KeyCode::Backspace | KeyCode::Delete)
+}
+
 pub(super) fn paste(model: &mut Model, text: &str) {
     if let Some(Overlay::Palette(prompt) | Overlay::Filter(prompt)) = &mut model.overlay {
         prompt.error = None;
+        if std::mem::take(&mut prompt.is_whole) {
+            prompt.input.reset();
+        }
         let pasted: String = text.chars().filter(|c| !collector_api::text::is_unsafe(*c)).take(MAX_LINE).collect();
         prompt.input = Input::new(format!("{}{pasted}", prompt.input.value()));
         bound(&mut prompt.input);
@@ -52,7 +66,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
         (Action::KeepRunning, Overlay::Leave) => vec![Effect::Leave(Leave::KeepRunning)],
         (Action::Stop, Overlay::Leave) => vec![Effect::Leave(Leave::Stop)],
         (Action::Down, Overlay::Help(from)) => {
-            model.overlay = Some(Overlay::Help(from.saturating_add(1).min(100)));
+            model.overlay = Some(Overlay::Help((from + 1).min(help_end(model))));
             Effects::new()
         }
         (Action::Up, Overlay::Help(from)) => {

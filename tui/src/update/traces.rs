@@ -49,7 +49,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
         }
         Action::Filter => {
             let input = tui_input::Input::new(model.traces.query.clone());
-            model.overlay = Some(Overlay::Filter(Prompt { input, ..Prompt::default() }));
+            model.overlay = Some(Overlay::Filter(Prompt { input, is_whole: true, error: None }));
             Effects::new()
         }
         Action::ClearFilter => show(model, String::new(), None),

@@ -14,35 +14,23 @@ use crate::{Screen, fmt};
 pub fn header(model: &Model, pen: &mut Pen<'_>) {
     let data = model.data();
     let width = pen.width();
-    let right = right_side(model);
-    let right_at = width.saturating_sub(text_width(&right) + 1);
-    let mut x = pen.say(1, 0, if data.hello.stack.is_empty() { "mallctl" } else { &data.hello.stack }, Role::Strong);
-    let mut fact = |pen: &mut Pen<'_>, text: &str, role: Role| {
-        if x + text_width(text) + 4 < right_at {
-            x = pen.say(x, 0, &format!(" {} ", pen.theme.glyphs.wall), Role::Quiet);
-            x = pen.say(x, 0, text, role);
-        }
-    };
-    if let Some((tag, role)) = state(model) {
-        fact(pen, &tag, role);
-    }
-    if let Some((ready, all)) = data.processes() {
-        let role = if ready == all { Role::Text } else { Role::Warn };
-        fact(pen, &format!("{ready}/{all} up"), role);
-    }
-    if let Some(server) = server::away(data).next() {
-        fact(pen, &server::tag(data, server), Role::Error);
-    }
-    if let Some(run) = data.current_run() {
-        let rate = if run.ended_unix_ns == 0 && run.target_rate > 0.0 {
-            format!(" {}", fmt::rate(run.target_rate))
-        } else {
-            String::new()
-        };
-        fact(pen, &format!("{}: {}{rate}", run.scenario, run.phase), Role::Text);
-        if run.generator_limited {
-            fact(pen, "generator limited", Role::Warn);
-        }
+    let name = if data.hello.stack.is_empty() { "mallctl" } else { &data.hello.stack };
+    let facts = facts(model);
+    let shortest: u16 = facts.iter().map(Fact::shortest).sum();
+    let right_at = |right: &str| width.saturating_sub(text_width(right) + 1);
+    // What is shown counts more than what is well.
+    let fits = |right: &String| text_width(name) + 1 + shortest < right_at(right);
+    let right = Some(right_side(model, false)).filter(fits).unwrap_or_else(|| right_side(model, true));
+    let right_at = right_at(&right);
+    let mut x = pen.say(1, 0, name, Role::Strong);
+    let mut after = shortest;
+    for fact in &facts {
+        after -= fact.shortest();
+        let ends = |form: &&String| x + text_width(form) + 4;
+        let spares = fact.forms.iter().find(|form| ends(form) + after < right_at);
+        let Some(form) = spares.or_else(|| fact.forms.iter().find(|form| ends(form) < right_at)) else { continue };
+        x = pen.say(x, 0, &format!(" {} ", pen.theme.glyphs.wall), Role::Quiet);
+        x = pen.say(x, 0, form, fact.role);
     }
     let lost = data.lost_spans();
     if width >= 110 {
@@ -50,6 +38,46 @@ pub fn header(model: &Model, pen: &mut Pen<'_>) {
     }
     let role = if lost > 0 { Role::Warn } else { Role::Quiet };
     pen.say(right_at, 0, &right, role);
+}
+
+/// Something that the header says, in words that give way where it is narrow.
+struct Fact {
+    /// Longest first.
+    forms: Vec<String>,
+    role: Role,
+}
+
+impl Fact {
+    /// Columns that it takes at least, with the wall before it.
+    fn shortest(&self) -> u16 {
+        self.forms.last().map_or(0, |form| text_width(form) + 3)
+    }
+}
+
+/// What the header says behind the stack's name, most important first.
+fn facts(model: &Model) -> Vec<Fact> {
+    let data = model.data();
+    let one = |text: String, role: Role| Fact { forms: vec![text], role };
+    let mut facts = Vec::new();
+    facts.extend(state(model).map(|(tag, role)| one(tag, role)));
+    facts.extend(
+        data.processes()
+            .map(|(ready, all)| one(format!("{ready}/{all} up"), if ready == all { Role::Text } else { Role::Warn })),
+    );
+    facts.extend(server::away(data).next().map(|event| one(server::tag(data, event), Role::Error)));
+    let Some(run) = data.current_run() else { return facts };
+    let rate = if run.ended_unix_ns == 0 && run.target_rate > 0.0 {
+        format!(" {}", fmt::rate(run.target_rate))
+    } else {
+        String::new()
+    };
+    let (scenario, phase) = (&run.scenario, &run.phase);
+    let forms = vec![format!("{scenario}: {phase}{rate}"), format!("load: {phase}{rate}"), format!("load: {phase}")];
+    facts.push(Fact { forms, role: Role::Text });
+    if run.generator_limited {
+        facts.push(one("generator limited".to_owned(), Role::Warn));
+    }
+    facts
 }
 
 /// Something about what is shown that must not be overlooked.
@@ -67,10 +95,11 @@ fn state(model: &Model) -> Option<(String, Role)> {
     }
 }
 
-fn right_side(model: &Model) -> String {
+/// Losses, join and time; `brief` leaves out what is as it should be.
+fn right_side(model: &Model, brief: bool) -> String {
     let data = model.data();
     let mut parts = Vec::new();
-    if data.has_spans() {
+    if data.has_spans() && !(brief && data.lost_spans() == 0) {
         parts.push(format!("lost {}", fmt::count(data.lost_spans())));
     }
     if let Some(join) = data.current_run().and_then(|run| run.join.as_ref()).filter(|join| join.sampled > join.waiting)
@@ -78,7 +107,10 @@ fn right_side(model: &Model) -> String {
         let judged = join.sampled - join.waiting;
         // Rounded down: 99.99 % means that something is missing.
         let share = (join.joined as f64 / judged as f64 * 10_000.0).floor() / 100.0;
-        parts.push(if join.joined == judged { "join 100 %".to_owned() } else { format!("join {share:.2} %") });
+        let is_whole = join.joined == judged;
+        if !(brief && share >= 99.9) {
+            parts.push(if is_whole { "join 100 %".to_owned() } else { format!("join {share:.2} %") });
+        }
     }
     if data.now_ns > 0 {
         parts.push(fmt::clock(data.head_s()));
@@ -99,6 +131,20 @@ fn tabs(model: &Model, pen: &mut Pen<'_>, from: u16, until: u16) {
     }
 }
 
+/// The keys of the screens, neighbours as one: `1-5,7`.
+fn screen_keys() -> String {
+    let mut runs: Vec<(char, char)> = Vec::new();
+    for (_, key, _) in Screen::ALL {
+        match runs.last_mut() {
+            Some((_, last)) if *last as u32 + 1 == key as u32 => *last = key,
+            _ => runs.push((key, key)),
+        }
+    }
+    let words =
+        runs.into_iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    words.collect::<Vec<_>>().join(",")
+}
+
 /// A message, or the keys that matter here.
 pub fn footer(model: &Model, pen: &mut Pen<'_>) {
     if let Some(notice) = &model.notice {
@@ -111,7 +157,7 @@ pub fn footer(model: &Model, pen: &mut Pen<'_>) {
     let is_overlay = matches!(context, Context::Typing | Context::Help | Context::Confirm | Context::Leaving);
     let mut x = 1;
     if !is_overlay {
-        x = pen.say(x, 0, "1-7", Role::Accent);
+        x = pen.say(x, 0, &screen_keys(), Role::Accent);
         x = pen.say(x + 1, 0, "view", Role::Quiet) + 2;
     }
     let of_context = KEYS.iter().filter(|binding| binding.context == context);

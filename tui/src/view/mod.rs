@@ -12,6 +12,7 @@ mod start;
 mod trace;
 mod traces;
 
+pub use overlay::help_end;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;

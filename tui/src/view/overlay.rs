@@ -10,6 +10,7 @@ use crate::model::ui::{Overlay, Prompt};
 use crate::palette;
 use crate::theme::Role;
 use crate::update;
+use crate::view::body;
 use crate::widget::pen::{Pen, text_width};
 use crate::{Launch, Screen};
 
@@ -33,7 +34,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
                 (String::new(), Role::Quiet),
                 ("y does it, esc lets it be".to_owned(), Role::Accent),
             ];
-            panel(pen, "confirm", &lines);
+            panel(pen, "confirm", &lines, "");
         }
         Some(Overlay::Leave) => leave(model, pen),
         Some(Overlay::Equivalent) => equivalent(model, pen),
@@ -41,8 +42,9 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     }
 }
 
-/// A panel in the middle, as large as its lines.
-fn panel(pen: &mut Pen<'_>, title: &str, lines: &[(String, Role)]) {
+/// A panel in the middle, as large as its lines; header and footer stay free. `foot` stands in its lower edge.
+fn panel(pen: &mut Pen<'_>, title: &str, lines: &[(String, Role)], foot: &str) {
+    let pen = &mut pen.part(body((pen.width(), pen.height())));
     let widest = lines.iter().map(|(line, _)| text_width(line)).max().unwrap_or(0).max(text_width(title) + 6);
     let width = (widest + 6).min(pen.width());
     let height = (lines.len() as u16 + 4).min(pen.height());
@@ -59,28 +61,51 @@ fn panel(pen: &mut Pen<'_>, title: &str, lines: &[(String, Role)]) {
         panel.say(width - 1, y, wall, Role::Quiet);
     }
     let style = panel.theme.style(Role::Quiet);
-    panel.fill(0, height - 1, width, glyph, style);
+    panel.fill(0, height.saturating_sub(1), width, glyph, style);
+    if !foot.is_empty() {
+        panel.figure(width.saturating_sub(2), height.saturating_sub(1), &format!(" {foot} "), Role::Heading);
+    }
+}
+
+/// Rows of a panel that are not its edges or the gap below its title.
+fn room(height: u16) -> usize {
+    usize::from(body((0, height)).height.saturating_sub(3)).max(1)
+}
+
+/// How far the keys can be scrolled.
+pub fn help_end(model: &Model) -> u16 {
+    help_lines(model).len().saturating_sub(room(model.size.1)) as u16
 }
 
 fn help(model: &Model, from: u16, pen: &mut Pen<'_>) {
+    let lines = help_lines(model);
+    let room = room(pen.height());
+    let from = usize::from(from).min(lines.len().saturating_sub(room));
+    let to = (from + room).min(lines.len());
+    let foot = if lines.len() > room {
+        format!("{}-{to} of {}, up and down scroll", from + 1, lines.len())
+    } else {
+        String::new()
+    };
+    panel(pen, "keys", &lines[from..to], &foot);
+}
+
+fn help_lines(model: &Model) -> Vec<(String, Role)> {
     let under = Model { overlay: None, ..model.clone() };
     let context = update::context(&under);
-    let mut lines = Vec::new();
-    let mut part = |title: &str, context: Context| {
-        lines.push((title.to_owned(), Role::Heading));
-        for (keys, help) in keymap::help_rows(context) {
-            lines.push((format!("{keys:<22} {help}"), Role::Text));
-        }
-        lines.push((String::new(), Role::Quiet));
-    };
     let here = model.trace.as_ref().map_or(model.screen.name(), |_| "a trace");
-    part(here, context);
-    part("everywhere", Context::Global);
+    let parts = [(here, context), ("everywhere", Context::Global)];
+    let parts = parts.map(|(title, context)| (title, keymap::help_rows(context)));
+    let widest = parts.iter().flat_map(|(_, rows)| rows).map(|(keys, _)| keys.len()).fold(22, usize::max);
+    let mut lines = Vec::new();
+    for (title, rows) in parts {
+        lines.push((title.to_owned(), Role::Heading));
+        lines.extend(rows.into_iter().map(|(keys, help)| (format!("{keys:<widest$} {help}"), Role::Text)));
+        lines.push((String::new(), Role::Quiet));
+    }
     lines.push(("commands after `:`".to_owned(), Role::Heading));
     lines.extend(palette::SHAPES.iter().take(10).map(|shape| (format!("  {shape}"), Role::Text)));
-    let room = usize::from(pen.height().saturating_sub(4)).max(1);
-    let from = usize::from(from).min(lines.len().saturating_sub(room));
-    panel(pen, "keys", &lines[from..]);
+    lines
 }
 
 fn palette_hint(model: &Model, input: &Input) -> String {
@@ -107,7 +132,11 @@ fn typed(pen: &mut Pen<'_>, sign: &str, prompt: &Prompt, hint: &str) {
     let room = usize::from(width.saturating_sub(x + 2)).max(1);
     let skipped = input.visual_cursor().saturating_sub(room);
     let value: String = input.value().chars().skip(skipped).collect();
-    lines.say(x, 0, &value, Role::Text);
+    let end = lines.say(x, 0, &value, Role::Text);
+    if prompt.is_whole {
+        let style = lines.theme.style(Role::Selected);
+        lines.shade(x, 0, end - x, style);
+    }
     let cursor = x + (input.visual_cursor() - skipped.min(input.visual_cursor())) as u16;
     lines.shade(cursor, 0, 1, ratatui::style::Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
 }
@@ -127,7 +156,7 @@ fn leave(model: &Model, pen: &mut Pen<'_>) {
         ("s    stop everything".to_owned(), Role::Text),
         ("esc  stay".to_owned(), Role::Text),
     ]);
-    panel(pen, "leave", &lines);
+    panel(pen, "leave", &lines, "");
 }
 
 /// The commands that print what the screen shows.
@@ -151,5 +180,5 @@ fn equivalent(model: &Model, pen: &mut Pen<'_>) {
     };
     let mut lines = vec![("these print what the screen shows; --json for machines".to_owned(), Role::Quiet)];
     lines.extend(commands.into_iter().map(|command| (format!("{command}{suffix}"), Role::Strong)));
-    panel(pen, "command", &lines);
+    panel(pen, "command", &lines, "");
 }

@@ -55,6 +55,10 @@ fn top(model: &Model, pen: &mut Pen<'_>) {
         x = pen.say(x + 2, 0, "/ ", Role::Quiet);
         x = pen.say(x, 0, &ui.query, Role::Accent);
     }
+    // Figures of another question would say that this one matched them.
+    if !ui.answered || ui.error.is_some() {
+        return;
+    }
     let (seen, kept, matched) = ui.counts;
     if ui.arriving > 0 {
         x = pen.say(x + 2, 0, &format!("{} arriving", fmt::count(ui.arriving as u64)), Role::Quiet);
