@@ -1,10 +1,12 @@
 //! What eighty columns and twenty-four rows must still say.
 
+use collector_api::console::{Attribute, GetSpansReply, SpanDetail, attribute::Value};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::model::Model;
+use crate::model::ui::TraceUi;
 use crate::msg::{Answer, Msg};
-use crate::simulate::{Drill, Shop};
+use crate::simulate::{self, Drill, FAULT_AT, Shop};
 use crate::theme::{Depth, Theme};
 use crate::update::update;
 use crate::{Format, Screen, capture};
@@ -108,4 +110,36 @@ fn a_query_that_is_typed_anew_replaces_the_old_one_and_an_arrow_keeps_it() {
     press(&mut model, KeyCode::Char('/'));
     update(&mut model, Msg::Paste("status=error".to_owned()));
     assert_eq!(line(&model), " / status=error");
+}
+
+#[test]
+fn labels_of_an_alert_that_find_no_room_are_marked_as_cut() {
+    let mut model = Shop::run(Drill::Brownout, FAULT_AT + 12).model();
+    model.screen = Screen::Alerts;
+    let labels = [("severity", "critical"), ("service", "order-rpc")];
+    model.live.alerts[0].labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let narrow = rows(&model, (80, 24));
+    assert!(narrow[2].ends_with('\u{2026}'), "{}", narrow[2]);
+    let wide = rows(&model, (120, 40));
+    assert!(wide[2].ends_with("service=order-rpc severity=critical"), "{}", wide[2]);
+}
+
+#[test]
+fn the_details_of_a_span_show_whole_keys_and_go_on_below_with_long_values() {
+    let mut model = running();
+    let trace = simulate::trace();
+    model.trace = Some(TraceUi { id: trace.trace_id.clone(), selected: 8, pane: true, ..TraceUi::default() });
+    update(&mut model, Msg::Answer(Box::new(Answer::Trace(Box::new(trace.clone())))));
+    let statement = format!("SELECT {} FROM orders", "a_long_column, ".repeat(9));
+    let attribute =
+        |key: &str, text: &str| Attribute { key: key.to_owned(), value: Some(Value::Text(text.to_owned())) };
+    let attributes = vec![attribute("http.response.status_code", "503"), attribute("db.query.text", &statement)];
+    let reply = GetSpansReply { spans: vec![SpanDetail { span_id: 8, attributes, ..SpanDetail::default() }] };
+    update(&mut model, Msg::Answer(Box::new(Answer::Spans { trace_id: trace.trace_id, reply })));
+    for size in [(80, 30), (120, 40), (150, 40), (200, 60)] {
+        let shown = rows(&model, size);
+        let status = shown.iter().find(|row| row.contains("http.response.status_code")).expect("the whole key");
+        assert!(status.ends_with("503"), "{status}");
+        assert!(shown.iter().any(|row| row.trim_end().ends_with("orders")), "{size:?} cuts the statement: {shown:#?}");
+    }
 }

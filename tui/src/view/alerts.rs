@@ -58,7 +58,9 @@ fn row(alert: &Alert, now_ns: u64, is_selected: bool, pen: &mut Pen<'_>, y: u16)
     }
     let mut labels: Vec<String> = alert.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     labels.sort();
-    pen.say(x, y, &labels.join(" "), Role::Quiet);
+    let quiet = pen.theme.style(Role::Quiet);
+    let room = pen.width().saturating_sub(x + 1);
+    pen.column(x, y, room, &labels.join(" "), quiet);
     if !is_selected && alert.state() == AlertState::Inactive {
         return y + 1;
     }

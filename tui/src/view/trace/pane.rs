@@ -1,6 +1,7 @@
 //! Everything that the selected span carries.
 
 use collector_api::console::{Attribute, SpanDetail, attribute::Value};
+use unicode_width::UnicodeWidthChar;
 
 use crate::fmt;
 use crate::model::Model;
@@ -8,7 +9,10 @@ use crate::model::data::SECOND_NS;
 use crate::model::trace::TraceRows;
 use crate::model::ui::TraceUi;
 use crate::theme::Role;
-use crate::widget::pen::Pen;
+use crate::widget::pen::{Pen, text_width};
+
+/// Rows that a value takes at most; what is longer is cut.
+const VALUE_ROWS: usize = 6;
 
 /// A line of the pane: a label and a value, or a heading.
 type Line = (String, String, Role);
@@ -21,8 +25,11 @@ pub fn draw(model: &Model, open: &TraceUi, rows: &TraceRows, pen: &mut Pen<'_>) 
         pen.say(1, 1, "asking the collector", Role::Quiet);
         return;
     };
-    let lines = lines(model, open, rows, span);
-    let labels = (pen.width() * 2 / 5).clamp(12, 30);
+    let facts = lines(model, open, rows, span);
+    let widest = facts.iter().filter(|(_, value, _)| !value.is_empty()).map(|(label, ..)| text_width(label)).max();
+    let labels = (pen.width() * 2 / 5).clamp(12, 30).max((widest.unwrap_or(0) + 3).min(pen.width() / 2));
+    let room = pen.width().saturating_sub(labels + 1);
+    let lines: Vec<Line> = facts.into_iter().flat_map(|fact| unfolded(fact, room)).collect();
     let height = usize::from(pen.height().saturating_sub(1));
     let first = usize::from(open.pane_scroll).min(lines.len().saturating_sub(height));
     for (at, (label, value, role)) in lines.iter().skip(first).take(height).enumerate() {
@@ -33,7 +40,6 @@ pub fn draw(model: &Model, open: &TraceUi, rows: &TraceRows, pen: &mut Pen<'_>) 
             let quiet = pen.theme.style(Role::Quiet);
             pen.column(2, y, labels - 3, label, quiet);
             let style = pen.theme.style(*role);
-            let room = pen.width().saturating_sub(labels + 1);
             pen.column(labels, y, room, value, style);
         }
     }
@@ -42,6 +48,25 @@ pub fn draw(model: &Model, open: &TraceUi, rows: &TraceRows, pen: &mut Pen<'_>) 
         let end = pen.width().saturating_sub(2);
         pen.figure(end, 0, &text, Role::Heading);
     }
+}
+
+/// A line whose value finds no room, as several: the label stands beside the first.
+fn unfolded((label, value, role): Line, room: u16) -> Vec<Line> {
+    let mut rows = vec![String::new()];
+    let mut used = 0;
+    for character in value.chars() {
+        let wide = character.width().unwrap_or(0) as u16;
+        if used + wide > room && rows.len() < VALUE_ROWS {
+            rows.push(String::new());
+            used = 0;
+        }
+        used = used.saturating_add(wide);
+        if let Some(row) = rows.last_mut() {
+            row.push(character);
+        }
+    }
+    let label = |at: usize| if at == 0 { label.clone() } else { String::new() };
+    rows.into_iter().enumerate().map(|(at, row)| (label(at), row, role)).collect()
 }
 
 fn lines(model: &Model, open: &TraceUi, rows: &TraceRows, span: &SpanDetail) -> Vec<Line> {
