@@ -22,7 +22,22 @@ pub fn fault_label(event: &wire::Event) -> String {
     }
 }
 
-/// The event that began with a second, in words; a fault is named before anything else.
+/// What a load event asked for, from words such as `stage 2/3, 400/s` or `50 users`; nothing while it prepares, pauses or
+/// ends.
+fn goal(event: &wire::Event) -> f64 {
+    let figure = event.detail.rsplit(", ").next().unwrap_or_default();
+    let number = figure.strip_suffix("/s").or_else(|| figure.strip_suffix(" users"));
+    number.and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
+/// Whether a load event asked for more than the one before it in the same run: less load makes nothing worse.
+fn rises(data: &Data, event: &wire::Event) -> bool {
+    let earlier = data.events.range(..event.id).rev().map(|(_, earlier)| earlier);
+    let before = earlier.filter(|earlier| earlier.kind == "load").find(|earlier| earlier.run_id == event.run_id);
+    goal(event) > before.map_or(0.0, goal)
+}
+
+/// The event that began with a second, in words: a fault, else a process that started anew, else a load that grew.
 pub fn coincidence(data: &Data, second: u64) -> Option<String> {
     let began = |event: &&wire::Event| {
         let begin = event.begins_unix_ns / SECOND_NS;
@@ -42,7 +57,8 @@ pub fn coincidence(data: &Data, second: u64) -> Option<String> {
     if let Some(event) = last_of(&["restart", "scale"]) {
         return Some(format!("when {}", words(event).trim()));
     }
-    last_of(&["load"]).map(|event| format!("when the load became {}", words(event).trim()))
+    let grown = data.events_of(&["load"]).filter(|event| rises(data, event)).filter(began).last();
+    grown.map(|event| format!("when the load became {}", words(event).trim()))
 }
 
 /// The event that ended with a second, in words.

@@ -110,6 +110,43 @@ fn injected_is_never_said_without_a_fault_event() {
     assert!(words.starts_with("p99 ") && !words.contains("injected"), "{words}");
 }
 
+/// The sentence when calls became slow without a fault, while other things happened then.
+fn slow_when(happened: &[(&str, &str)]) -> String {
+    let shop = Shop::run(Drill::SlowReplica, FAULT_AT + 8);
+    let mut delta = shop.delta();
+    delta.events.clear();
+    let event = |id: usize, second: u64, (kind, detail): (&str, &str)| collector_api::console::Event {
+        id: id as u64 + 1,
+        kind: kind.to_owned(),
+        phase: collector_api::console::EventPhase::Point.into(),
+        begins_unix_ns: (BEGIN_S + second) * 1_000_000_000,
+        detail: detail.to_owned(),
+        ..Default::default()
+    };
+    delta.events.push(event(0, 10, ("load", "stage 2/3, 400/s")));
+    delta.events.extend(happened.iter().enumerate().map(|(at, happened)| event(at + 1, FAULT_AT, *happened)));
+    let mut model = Model::new("x", Launch::Watch);
+    update(&mut model, Msg::Connected(Box::new(simulate::hello())));
+    update(&mut model, Msg::Delta(Box::new(delta)));
+    model.live.sentence.text()
+}
+
+#[test]
+fn a_load_is_a_cause_when_it_grew_and_never_when_it_shrank() {
+    let grown = slow_when(&[("load", "stage 3/3, 1200/s")]);
+    assert!(grown.starts_with("p99 ") && grown.contains("when the load became stage 3/3, 1200/s"), "{grown}");
+    for detail in ["stage 3/3, 100/s", "stage 3/3, 400/s", "finishing", "paused"] {
+        let words = slow_when(&[("load", detail)]);
+        assert!(words.starts_with("p99 ") && !words.contains("when"), "{detail}: {words}");
+    }
+}
+
+#[test]
+fn a_process_that_started_anew_is_named_before_a_load_that_grew() {
+    let words = slow_when(&[("restart", "pay-rpc/1 restarted"), ("load", "stage 3/3, 1200/s")]);
+    assert!(words.contains("when pay-rpc/1 restarted") && !words.contains("load became"), "{words}");
+}
+
 #[test]
 fn the_end_of_a_fault_is_a_recovery() {
     let slow = Shop::run(Drill::SlowReplica, FAULT_AT + 20);
