@@ -13,6 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::TuiError;
+use crate::model::data::SECOND_NS;
 use crate::msg::{Answer, Ask, Change, Msg};
 
 /// Longest wait for an answer.
@@ -67,9 +68,11 @@ impl Client {
     pub async fn answer(&self, ask: Ask) -> Result<Answer, Status> {
         let mut console = self.console();
         Ok(match ask {
-            Ask::Attribution => {
-                let request = wire::AttributionRequest { window_s: 10, slowest: 0.01, ..Default::default() };
-                Answer::Attribution(within(console.get_attribution(request)).await?.into_inner().cohort)
+            Ask::Attribution { end_s } => {
+                let at_ns = end_s.unwrap_or(0).saturating_mul(SECOND_NS);
+                let request = wire::AttributionRequest { at_ns, window_s: 10, slowest: 0.01, ..Default::default() };
+                let cohort = within(console.get_attribution(request)).await?.into_inner().cohort;
+                Answer::Attribution { end_s, cohort }
             }
             Ask::Traces { generation, request } => {
                 Answer::Traces { generation, reply: within(console.list_traces(request)).await?.into_inner() }

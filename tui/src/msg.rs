@@ -39,8 +39,11 @@ pub enum Msg {
 /// A question to the collector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
-    /// Where the slowest 1 % of the last ten seconds spent their time.
-    Attribution,
+    /// Where the slowest 1 % of ten seconds spent their time.
+    Attribution {
+        /// The last of the seconds; `None` for the last ten.
+        end_s: Option<u64>,
+    },
     /// Traces.
     Traces {
         /// Number of the question.
@@ -75,7 +78,8 @@ impl Ask {
     /// The repeated question that this one is.
     pub fn poll(&self) -> Option<Poll> {
         match self {
-            Self::Attribution => Some(Poll::Attribution),
+            Self::Attribution { end_s: None } => Some(Poll::Attribution),
+            Self::Attribution { end_s: Some(_) } => Some(Poll::Past),
             Self::Traces { .. } => Some(Poll::Traces),
             Self::Services => Some(Poll::Services),
             Self::Balance => Some(Poll::Balance),
@@ -91,7 +95,12 @@ impl Ask {
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// To [`Ask::Attribution`].
-    Attribution(Option<wire::Cohort>),
+    Attribution {
+        /// The last of the seconds; `None` for the last ten.
+        end_s: Option<u64>,
+        /// The slowest of their requests.
+        cohort: Option<wire::Cohort>,
+    },
     /// To [`Ask::Traces`].
     Traces {
         /// Number of the question.

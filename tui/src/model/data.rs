@@ -124,7 +124,11 @@ impl Data {
 
     /// Seconds of the window that lie after the first that is known, at least one: what a rate divides by.
     pub fn window_len(&self) -> u64 {
-        let window = self.window();
+        self.known_of(&self.window())
+    }
+
+    /// As [`Self::window_len`], for another ten seconds.
+    pub fn known_of(&self, window: &RangeInclusive<u64>) -> u64 {
         let first = self.seconds.first().unwrap_or(0).max(*window.start());
         (window.end() + 1).saturating_sub(first).clamp(1, WINDOW_S)
     }

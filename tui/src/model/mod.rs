@@ -3,6 +3,7 @@
 
 pub mod data;
 pub mod intake;
+pub mod moment;
 pub mod polls;
 pub mod seconds;
 pub mod trace;

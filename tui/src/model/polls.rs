@@ -13,6 +13,8 @@ use crate::Screen;
 pub enum Poll {
     /// Where the slowest requests spent their time.
     Attribution,
+    /// Where those of a moment in the past did.
+    Past,
     /// The list of traces.
     Traces,
     /// Operations and edges.
@@ -52,10 +54,10 @@ pub struct Polls {
 }
 
 impl Polls {
-    /// Takes the questions of a screen that may be asked now, and marks them as under way.
-    pub fn take_due(&mut self, screen: Screen, now_ns: u64) -> Vec<Poll> {
+    /// Takes the questions that may be asked now, and marks them as under way.
+    pub fn take_due(&mut self, wanted: &[Poll], now_ns: u64) -> Vec<Poll> {
         let mut due = Vec::new();
-        for poll in of_screen(screen) {
+        for poll in wanted {
             let state = self.states.entry(*poll).or_default();
             if !state.under_way && (state.asked_ns == 0 || now_ns >= state.asked_ns.saturating_add(SECOND_NS)) {
                 *state = State { asked_ns: now_ns.max(1), under_way: true };
@@ -68,6 +70,11 @@ impl Polls {
     /// The answer came, or none will.
     pub fn settle(&mut self, poll: Poll) {
         self.states.entry(poll).or_default().under_way = false;
+    }
+
+    /// Makes a question due as soon as its last answer is there.
+    pub fn hurry(&mut self, poll: Poll) {
+        self.states.entry(poll).or_default().asked_ns = 0;
     }
 
     /// Makes a question due at once, because the user changed it.
@@ -83,10 +90,22 @@ mod tests {
     #[test]
     fn a_question_is_never_asked_twice_at_once() {
         let mut polls = Polls::default();
-        assert_eq!(polls.take_due(Screen::Overview, 5), [Poll::Attribution]);
-        assert!(polls.take_due(Screen::Overview, 10 * SECOND_NS).is_empty());
+        let wanted = of_screen(Screen::Overview);
+        assert_eq!(polls.take_due(wanted, 5), [Poll::Attribution]);
+        assert!(polls.take_due(wanted, 10 * SECOND_NS).is_empty());
         polls.settle(Poll::Attribution);
-        assert!(polls.take_due(Screen::Overview, 6).is_empty());
-        assert_eq!(polls.take_due(Screen::Overview, 10 * SECOND_NS), [Poll::Attribution]);
+        assert!(polls.take_due(wanted, 6).is_empty());
+        assert_eq!(polls.take_due(wanted, 10 * SECOND_NS), [Poll::Attribution]);
+    }
+
+    #[test]
+    fn haste_does_not_ask_twice_at_once() {
+        let mut polls = Polls::default();
+        let wanted = [Poll::Past];
+        assert_eq!(polls.take_due(&wanted, 5), wanted);
+        polls.hurry(Poll::Past);
+        assert!(polls.take_due(&wanted, 6).is_empty());
+        polls.settle(Poll::Past);
+        assert_eq!(polls.take_due(&wanted, 7), wanted);
     }
 }

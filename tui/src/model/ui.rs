@@ -55,6 +55,15 @@ pub struct MapCursor {
     pub band: usize,
 }
 
+/// The slowest requests of ten seconds in the past.
+#[derive(Debug, Clone, Default)]
+pub struct PastCause {
+    /// The last of these seconds.
+    pub end_s: u64,
+    /// Where they spent their time; empty when their traces are not kept.
+    pub cohort: wire::Cohort,
+}
+
 /// State of the overview.
 #[derive(Debug, Clone, Default)]
 pub struct OverviewUi {
@@ -62,6 +71,8 @@ pub struct OverviewUi {
     pub panel: OverviewPanel,
     /// The cell whose figures the readout line says; `None` until the arrows are used.
     pub cursor: Option<MapCursor>,
+    /// Where the slowest requests of a moment in the past spent their time, when that was answered.
+    pub past: Option<PastCause>,
     /// Selected row of the table, `pay-rpc` or `pay-rpc/1`.
     pub service: Option<String>,
     /// Services whose instances are shown.

@@ -103,7 +103,7 @@ impl Shop {
         update(&mut model, Msg::Status(Box::new(status())));
         update(&mut model, Msg::Delta(Box::new(self.delta())));
         for answer in [
-            Answer::Attribution(Some(self.cohort())),
+            Answer::Attribution { end_s: None, cohort: Some(self.cohort()) },
             Answer::Balance(self.balance()),
             Answer::Breakers(self.breakers()),
             Answer::Refusals(self.refusals()),

@@ -3,6 +3,7 @@
 mod consistency;
 mod keys;
 mod narrow;
+mod past;
 mod resilience;
 mod robustness;
 mod screens;

@@ -55,7 +55,10 @@ fn overview_of_a_slow_replica() {
 fn overview_of_a_brownout_with_a_cursor() {
     let shop = Shop::run(Drill::Brownout, FAULT_AT + 20);
     let mut model = shop.model();
-    model.overview.cursor = Some(MapCursor { unix_s: shop.head_s() - 5, band: 1 });
+    let end_s = shop.head_s() - 5;
+    model.overview.cursor = Some(MapCursor { unix_s: end_s, band: 1 });
+    let past = Answer::Attribution { end_s: Some(end_s), cohort: Some(shop.cohort()) };
+    update(&mut model, Msg::Answer(Box::new(past)));
     check("overview-brownout", &model);
 }
 

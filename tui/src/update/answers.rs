@@ -1,10 +1,13 @@
 //! Answers find their place; late answers to older questions are dropped.
 
-use collector_api::console::TraceSummary;
+use collector_api::console::{Cohort, TraceSummary};
 
-use super::{Effects, trace};
+use super::{Effects, polls, trace};
 use crate::model::data::SECOND_NS;
+use crate::model::moment::Moment;
+use crate::model::polls::Poll;
 use crate::model::trace::TraceRows;
+use crate::model::ui::PastCause;
 use crate::model::{Model, intake};
 use crate::msg::{Answer, Ask};
 
@@ -13,13 +16,14 @@ const ARRIVING_NS: u64 = 5 * SECOND_NS;
 
 pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
     match answer {
-        Answer::Attribution(cohort) => {
-            model.polls.settle(crate::model::polls::Poll::Attribution);
+        Answer::Attribution { end_s: None, cohort } => {
+            model.polls.settle(Poll::Attribution);
             model.live.cause = cohort.map(intake::cohort);
             model.live.resentence();
         }
+        Answer::Attribution { end_s: Some(end_s), cohort } => return past(model, end_s, cohort),
         Answer::Traces { generation, reply } => {
-            model.polls.settle(crate::model::polls::Poll::Traces);
+            model.polls.settle(Poll::Traces);
             if generation == model.traces.generation && model.frozen.is_none() {
                 let all = reply.traces.len();
                 // A trace that is not whole yet would change its root and its length under the reader's eyes.
@@ -54,23 +58,23 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
             }
         }
         Answer::Services(reply) => {
-            model.polls.settle(crate::model::polls::Poll::Services);
+            model.polls.settle(Poll::Services);
             model.live.services = intake::services(reply);
         }
         Answer::Balance(reply) => {
-            model.polls.settle(crate::model::polls::Poll::Balance);
+            model.polls.settle(Poll::Balance);
             model.live.balance = intake::balance(reply);
         }
         Answer::Breakers(reply) => {
-            model.polls.settle(crate::model::polls::Poll::Breakers);
+            model.polls.settle(Poll::Breakers);
             model.live.breakers = intake::breakers(reply);
         }
         Answer::Refusals(reply) => {
-            model.polls.settle(crate::model::polls::Poll::Refusals);
+            model.polls.settle(Poll::Refusals);
             model.live.refusals = intake::refusals(reply);
         }
         Answer::Alerts(mut reply) => {
-            model.polls.settle(crate::model::polls::Poll::Alerts);
+            model.polls.settle(Poll::Alerts);
             model.live.alerts = std::mem::take(&mut reply.alerts).into_iter().map(intake::alert).collect();
             reply.refused.iter_mut().for_each(intake::tidy);
             intake::tidy(&mut reply.profile);
@@ -78,6 +82,17 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Effects {
         }
     }
     Effects::new()
+}
+
+/// The answer for a moment in the past; when the cursor has moved on meanwhile, that moment is asked for.
+fn past(model: &mut Model, end_s: u64, cohort: Option<Cohort>) -> Effects {
+    model.polls.settle(Poll::Past);
+    if Moment::of(model).past() == Some(end_s) {
+        model.overview.past = Some(PastCause { end_s, cohort: cohort.map(intake::cohort).unwrap_or_default() });
+        return Effects::new();
+    }
+    model.polls.hurry(Poll::Past);
+    polls(model)
 }
 
 pub(super) fn refuse(model: &mut Model, ask: &Ask, mut why: String) {

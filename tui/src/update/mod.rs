@@ -12,7 +12,8 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 
 use crate::keymap::{self, Action, Context};
 use crate::model::data::Data;
-use crate::model::polls::Poll;
+use crate::model::moment::Moment;
+use crate::model::polls::{self, Poll};
 use crate::model::ui::{ListUi, Overlay, Prompt};
 use crate::model::{Frozen, Link, Model, Notice, intake};
 use crate::msg::{Ask, Effect, Msg};
@@ -87,18 +88,33 @@ fn notify(model: &mut Model, mut text: String, failed: bool) -> Effects {
     Effects::new()
 }
 
-/// The questions that the screen asks now. A frozen view asks none.
+/// The questions that the screen asks now. A frozen view asks none but about a moment in the past.
 fn polls(model: &mut Model) -> Effects {
-    if model.frozen.is_some() || model.link != Link::Live {
+    if model.link != Link::Live {
         return Effects::new();
     }
-    let due = model.polls.take_due(model.screen, model.live.now_ns);
+    let mut wanted = if model.frozen.is_some() { Vec::new() } else { polls::of_screen(model.screen).to_vec() };
+    wanted.extend(unknown_past(model).map(|_| Poll::Past));
+    let due = model.polls.take_due(&wanted, model.live.now_ns);
     due.into_iter().map(|poll| Effect::Ask(ask(model, poll))).collect()
+}
+
+/// Seconds after which no trace of a second is thought to be on its way.
+const SETTLED_S: u64 = 15;
+
+/// The moment in the past that the overview shows and of which it does not know everything. What it knows it keeps: a
+/// collector attributes the last two minutes only.
+fn unknown_past(model: &Model) -> Option<u64> {
+    let end_s = Moment::of(model).past().filter(|_| model.screen == Screen::Overview)?;
+    let held = model.overview.past.as_ref().filter(|past| past.end_s == end_s && past.cohort.count > 0);
+    let is_settled = end_s + SETTLED_S < model.live.head_s();
+    (held.is_none() || !is_settled).then_some(end_s)
 }
 
 fn ask(model: &mut Model, poll: Poll) -> Ask {
     match poll {
-        Poll::Attribution => Ask::Attribution,
+        Poll::Attribution => Ask::Attribution { end_s: None },
+        Poll::Past => Ask::Attribution { end_s: Moment::of(model).past() },
         Poll::Traces => {
             model.traces.generation += 1;
             let (from_unix_ns, to_unix_ns) = model.traces.period.unwrap_or_default();

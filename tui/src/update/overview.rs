@@ -1,9 +1,10 @@
 //! Keys on the overview.
 
-use super::{Effects, step, trace, traces};
+use super::{Effects, polls, step, trace, traces};
 use crate::keymap::Action;
 use crate::model::Model;
 use crate::model::data::SECOND_NS;
+use crate::model::polls::Poll;
 use crate::model::ui::{MapCursor, OverviewPanel};
 use crate::view::overview::layout::{self, Layout};
 
@@ -18,10 +19,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
         (Action::Back, _) => {
             model.overview.cursor = None;
             model.overview.service = None;
+            return Some(moment(model));
         }
         (Action::Up | Action::Down | Action::Left | Action::Right, OverviewPanel::Map) => {
             let layout = layout::of(model);
             model.overview.cursor = Some(moved(model.overview.cursor, &layout, action));
+            return Some(moment(model));
         }
         (Action::Up | Action::Down, OverviewPanel::Services) => {
             let rows: Vec<String> = layout::service_rows(model).into_iter().map(|row| row.name).collect();
@@ -42,6 +45,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Effects> {
         _ => return None,
     }
     Some(Effects::new())
+}
+
+/// The panels describe another moment now, which is asked for at once.
+fn moment(model: &mut Model) -> Effects {
+    model.polls.hurry(Poll::Past);
+    polls(model)
 }
 
 /// Shows or hides the instances of a service; on an instance, of its service.

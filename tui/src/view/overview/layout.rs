@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use crate::axis::{Bands, TimeAxis};
 use crate::model::Model;
 use crate::model::data::{Data, SECOND_NS};
+use crate::model::moment::Moment;
 use crate::model::seconds::Red;
 use crate::sentence;
 use crate::view;
@@ -216,7 +217,7 @@ pub struct ServiceRow {
     pub name: String,
     /// Whether it is an instance.
     pub is_instance: bool,
-    /// The last ten seconds.
+    /// The ten seconds that the overview describes.
     pub red: Red,
     /// p99 of the minute before them, microseconds.
     pub before_p99: Option<u64>,
@@ -225,7 +226,7 @@ pub struct ServiceRow {
 /// Services, and the instances of those that are unfolded; all of them where the terminal is tall.
 pub fn service_rows(model: &Model) -> Vec<ServiceRow> {
     let data = model.data();
-    let window = data.window();
+    let window = Moment::of(model).window(data);
     let before = data.seconds.services(window.start().saturating_sub(60)..=window.start().saturating_sub(1));
     let services = data.seconds.services(window);
     let all: usize = services.values().map(|(_, instances)| instances.len() + 1).sum();

@@ -15,6 +15,7 @@ use ratatui::layout::Rect;
 use self::layout::Layout;
 use crate::fmt;
 use crate::model::Model;
+use crate::model::ui::OverviewPanel;
 use crate::sentence::Tone;
 use crate::theme::Role;
 use crate::widget::pen::{Pen, text_width};
@@ -75,27 +76,36 @@ pub fn wrap(text: &str, width: u16, rows: usize) -> Vec<String> {
     lines
 }
 
-/// The time axis in words; with a cursor, its second.
+/// The title of the map and the time axis in words; with a cursor its second, for which other words give way.
 fn ruler(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
     pen.rule(0, "");
     let axis = layout.axis;
     let begin = layout::LABEL;
-    if axis.columns > 34 {
-        pen.say(begin - 1, 0, &format!(" {} ", fmt::clock(axis.first_s())), Role::Heading);
-        let middle = " 1 column = 1 s ";
-        pen.say(begin + axis.columns / 2 - text_width(middle) / 2, 0, middle, Role::Heading);
-    }
     let end = begin + axis.columns;
-    pen.say(end + 2, 0, " last 10 s ", Role::Heading);
-    let cursor = model.overview.cursor.and_then(|cursor| axis.column_of(cursor.unix_s));
-    if cursor.is_none_or(|column| column + 14 < axis.columns) {
-        let style = pen.theme.style(Role::Heading);
-        pen.right(end, 0, &format!(" {}", fmt::clock(axis.head_s)), style);
-    }
-    if let Some(column) = cursor {
-        let clock = fmt::clock(axis.second_at(column));
+    let cursor = model.overview.cursor.and_then(|cursor| axis.column_of(cursor.unix_s)).map(|column| {
         let x = (begin + column).saturating_sub(4).clamp(begin, end.saturating_sub(8).max(begin));
-        pen.say(x, 0, &clock, Role::Accent);
+        (x, fmt::clock(axis.second_at(column)))
+    });
+    let mut word = |x: u16, text: &str| {
+        let is_free = |(at, clock): &(u16, String)| x + text_width(text) <= *at || at + text_width(clock) <= x;
+        if cursor.as_ref().is_none_or(is_free) {
+            pen.say(x, 0, text, Role::Heading);
+        }
+    };
+    word(2, " map ");
+    if axis.columns > 34 {
+        word(begin - 1, &format!(" {} ", fmt::clock(axis.first_s())));
+        let middle = " 1 column = 1 s ";
+        word(begin + axis.columns / 2 - text_width(middle) / 2, middle);
+    }
+    word(end + 2, " last 10 s ");
+    let head = format!(" {}", fmt::clock(axis.head_s));
+    word(end.saturating_sub(text_width(&head)), &head);
+    if let Some((x, clock)) = &cursor {
+        pen.say(*x, 0, clock, Role::Accent);
+    }
+    if model.overview.panel == OverviewPanel::Map {
+        pen.say(1, 0, pen.theme.glyphs.cursor, Role::Accent);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::layout::service_rows;
 use crate::fmt;
 use crate::model::Model;
+use crate::model::moment::Moment;
 use crate::model::seconds::ratio;
 use crate::model::ui::OverviewPanel;
 use crate::theme::Role;
@@ -15,11 +16,17 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     let width = pen.width();
     // Columns from the right edge: a flag, p99, p50, errors, rate.
     let ends = [25, 18, 10, 2].map(|back| width.saturating_sub(back));
-    pen.rule(0, "services");
+    let moment = Moment::of(model);
+    let title = title(moment, ends[0].saturating_sub(7));
+    pen.rule(0, &title);
+    if model.overview.panel == OverviewPanel::Services {
+        pen.say(1, 0, pen.theme.glyphs.cursor, Role::Accent);
+    }
     let style = pen.theme.style(Role::Heading);
     for (end, title) in ends.iter().zip([" /s", " err %", " p50", " p99 ms"]) {
         pen.right(*end, 0, title, style);
     }
+    let seconds = data.known_of(&moment.window(data));
     let rows = service_rows(model);
     let height = pen.height().saturating_sub(1);
     let selected = model.overview.service.as_ref().and_then(|name| rows.iter().position(|row| row.name == *name));
@@ -43,7 +50,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
             }
         }
         let errors = ratio(row.red.errors, row.red.requests);
-        let rate = row.red.requests as f64 / data.window_len() as f64;
+        let rate = row.red.requests as f64 / seconds as f64;
         let p99 = row.red.latency.quantile_us(0.99);
         let is_slow = matches!((p99, row.before_p99), (Some(now), Some(before)) if now > before + before / 2 && now > before + 5_000);
         pen.figure(ends[0], y, &rate_text(rate), Role::Text);
@@ -67,8 +74,25 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>) {
     }
     if rows.len() > usize::from(height) && height > 0 {
         let hidden = rows.len() - usize::from(height);
-        pen.say(12, 0, &format!(" {hidden} more below "), Role::Heading);
+        let from = text_width(&title) + 4;
+        let forms = [format!(" {hidden} more below "), format!("+{hidden} ")];
+        if let Some(form) = forms.iter().find(|form| from + text_width(form) + 3 <= ends[0]) {
+            pen.say(from, 0, form, Role::Heading);
+        }
     }
+}
+
+/// Names the panel and the seconds that it describes, when they are not the last.
+fn title(moment: Moment, room: u16) -> String {
+    let forms = match moment {
+        Moment::Now => return "services".to_owned(),
+        Moment::Cursor(end) => ["services, 10 s to ", "10 s to "].map(|words| format!("{words}{}", fmt::clock(end))),
+        Moment::LastTraffic(end) => {
+            ["services, last traffic, 10 s to ", "last to "].map(|words| format!("{words}{}", fmt::clock(end)))
+        }
+    };
+    let [long, short] = forms;
+    if text_width(&long) <= room { long } else { short }
 }
 
 fn rate_text(rate: f64) -> String {
