@@ -21,16 +21,20 @@ fn a_detached_stack_says_where_it_listens_and_goes_down_twice() {
     assert!(home.ok(&["wait", "--for", "ready"]).contains("ready reached"));
     assert!(home.ok(&["logs", "gateway"]).contains("gateway/1"));
 
-    let pids: Vec<u32> = processes(&status)
+    let pids: Vec<(String, u32)> = processes(&status)
         .iter()
-        .filter_map(|process| process.get("pid").and_then(Value::as_u64)?.try_into().ok())
+        .filter_map(|process| {
+            let pid = process.get("pid").and_then(Value::as_u64)?.try_into().ok()?;
+            Some((process.get("role").and_then(Value::as_str)?.to_owned(), pid))
+        })
         .collect();
     let stopped = home.run(&["down"]);
     let (_, told) = failure(&stopped);
     assert!(stopped.status.success(), "{}", text(&stopped));
     let order = ["gateway stopped", "pay-rpc stopped", "collector stopped last"].map(|line| told.find(line));
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{told}");
-    assert!(pids.iter().all(|pid| !is_alive(*pid)), "nothing may stay behind");
+    let left: Vec<_> = pids.iter().filter(|(_, pid)| is_alive(*pid)).collect();
+    assert!(left.is_empty(), "nothing may stay behind: {left:?}");
     assert!(home.run(&["down"]).status.success(), "down is idempotent");
     assert_eq!(home.run(&["status"]).status.code(), Some(3));
 }

@@ -12,11 +12,16 @@ use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, SCHEMA};
 use crate::stack::client::Client;
+use crate::stack::process::Mark;
 use crate::stack::purge::purge_servers;
 use crate::stack::state::StateFolder;
 
 /// How long a stop in order may take: three groups of processes, each at most 5.5 s, and the collector.
 const ORDERLY_LIMIT: Duration = Duration::from_secs(25);
+
+/// How long a supervisor that has stopped may take to end, and how often that is looked at.
+const LAST_LIMIT: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How long a supervisor may take to obey a signal once it did not obey the call.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(20);
@@ -52,16 +57,18 @@ pub async fn stop(folder: &StateFolder) -> Result<bool, Failure> {
     if !folder.is_running() {
         return Ok(false);
     }
+    let supervisor = folder.read()?.map(|file| file.supervisor);
     if timeout(ORDERLY_LIMIT, stop_in_order(folder)).await.is_ok() {
+        gone(supervisor).await;
         return Ok(true);
     }
-    let supervisor = folder.read()?.map(|file| file.supervisor);
     for ask in [Signal::SIGTERM, Signal::SIGKILL] {
         if let Some(mark) = supervisor {
             output::progress(&format!("the supervisor (pid {}) does not answer: {ask}", mark.pid));
             mark.signal(ask);
         }
         if timeout(SIGNAL_LIMIT, unlocked(folder)).await.is_ok() {
+            gone(supervisor).await;
             return Ok(true);
         }
     }
@@ -82,6 +89,17 @@ async fn stop_in_order(folder: &StateFolder) {
         file.supervisor.signal(Signal::SIGTERM);
     }
     unlocked(folder).await;
+}
+
+/// Waits until a supervisor that let go of its lock has ended: a process lets go of its files a moment before. Not for
+/// ever, for by then all that matters is done.
+async fn gone(supervisor: Option<Mark>) {
+    let ended = async {
+        while supervisor.is_some_and(Mark::is_alive) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let _ = timeout(LAST_LIMIT, ended).await;
 }
 
 async fn unlocked(folder: &StateFolder) {

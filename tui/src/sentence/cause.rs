@@ -27,7 +27,7 @@ pub fn fault_label(event: &wire::Event) -> String {
 fn goal(event: &wire::Event) -> f64 {
     let figure = event.detail.rsplit(", ").next().unwrap_or_default();
     let number = figure.strip_suffix("/s").or_else(|| figure.strip_suffix(" users"));
-    number.and_then(|number| number.parse().ok()).unwrap_or(0.0)
+    number.and_then(|number| number.replace(',', "").parse().ok()).unwrap_or(0.0)
 }
 
 /// Whether a load event asked for more than the one before it in the same run: less load makes nothing worse.
