@@ -106,8 +106,17 @@ fn faults_are_checked_listed_and_end_by_themselves() {
         let list = home.json(&["fault", "list"]);
         list.get("faults").and_then(Value::as_array).is_some_and(Vec::is_empty)
     });
-    home.ok(&["fault", "add", "error", "pay-rpc", "rate=0.5", "--for", "60s"]);
-    home.ok(&["fault", "clear"]);
+    for _ in 0..3 {
+        home.ok(&["fault", "add", "error", "pay-rpc", "rate=0.5", "--for", "60s"]);
+    }
+    let (code, says) = failure(&home.run(&["fault", "clear", "f99"]));
+    assert!(code == 2 && says.contains("not in force: f99") && says.contains("f2, f3, f4"), "{says}");
+    let cleared = home.run(&["fault", "clear", "f3"]);
+    assert_eq!(String::from_utf8_lossy(&cleared.stdout), "cleared f3 error pay-rpc rate=0.5\n");
+    assert_eq!(failure(&cleared), (0, "2 left in force\n".to_owned()));
+    let cleared = home.json(&["fault", "clear"]);
+    assert_eq!(cleared.pointer("/cleared/1/id").and_then(Value::as_str), Some("f4"), "{cleared}");
+    assert_eq!(cleared.pointer("/left").and_then(Value::as_array).map(Vec::len), Some(0), "{cleared}");
     let list = home.json(&["fault", "list"]);
     assert!(list.get("faults").and_then(Value::as_array).is_some_and(Vec::is_empty), "{list}");
 }

@@ -206,7 +206,7 @@ impl Control for ControlService {
 
     async fn clear_faults(&self, request: Request<ClearFaultsRequest>) -> Reply<FaultSet> {
         let asked = self.authorised(request)?;
-        Ok(Response::new(self.shared.clear_faults(&asked.ids).await))
+        Ok(Response::new(self.shared.clear_faults(&asked.ids).await?))
     }
 
     async fn pool(&self, request: Request<PoolRequest>) -> Reply<PoolReply> {

@@ -124,6 +124,26 @@ pub fn describe(fault: &Fault) -> String {
     text
 }
 
+/// What to say when identities that were to be cleared were not in force; `None` when all were.
+pub fn missed(asked: &[String], cleared: &[Fault], left: &[Fault]) -> Option<String> {
+    let list = |faults: &[Fault]| faults.iter().map(|fault| fault.id.as_str()).collect::<Vec<_>>().join(", ");
+    let missed: Vec<&str> =
+        asked.iter().map(String::as_str).filter(|id| !cleared.iter().any(|fault| fault.id == *id)).collect();
+    if missed.is_empty() {
+        return None;
+    }
+    let mut text = format!("not in force: {}", missed.join(", "));
+    if !cleared.is_empty() {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "; cleared: {}", list(cleared));
+    }
+    let _ = match left {
+        [] => write!(text, "; no fault is in force now"),
+        left => write!(text, "; in force: {}", list(left)),
+    };
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use mall::config::Role;
@@ -169,6 +189,18 @@ mod tests {
         assert_eq!(faults.clear(&["f2".to_owned()]).len(), 1);
         assert_eq!(faults.clear(&[]).len(), 2);
         assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn an_identity_that_is_not_in_force_is_named_with_those_that_are() {
+        let named = |id: &str| Fault { id: id.into(), ..Fault::default() };
+        let asked = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(missed(&asked(&["f1"]), &[named("f1")], &[]), None);
+        assert_eq!(missed(&[], &[], &[]), None);
+        let told = missed(&asked(&["f99"]), &[], &[named("f1"), named("f2")]);
+        assert_eq!(told.as_deref(), Some("not in force: f99; in force: f1, f2"));
+        let told = missed(&asked(&["f1", "f99"]), &[named("f1")], &[]);
+        assert_eq!(told.as_deref(), Some("not in force: f99; cleared: f1; no fault is in force now"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 
-use super::faults::{Entry, LONGEST_MS, describe};
+use super::faults::{Entry, LONGEST_MS, describe, missed};
 use super::instance::Instance;
 use super::shared::{Shared, unix_ns};
 
@@ -43,11 +43,15 @@ impl Shared {
         Ok(fault)
     }
 
-    /// Ends faults; answers those that were in force.
-    pub async fn clear_faults(self: &Arc<Self>, ids: &[String]) -> FaultSet {
+    /// Ends faults; answers those that were in force. Where an identity is not in force, the others end all the same.
+    pub async fn clear_faults(self: &Arc<Self>, ids: &[String]) -> Result<FaultSet, Status> {
         let ended = self.faults.clear(ids);
         self.end_faults(&ended).await;
-        FaultSet { faults: ended.into_iter().map(|entry| entry.fault).collect() }
+        let cleared: Vec<Fault> = ended.into_iter().map(|entry| entry.fault).collect();
+        match missed(ids, &cleared, &self.faults.list()) {
+            Some(missed) => Err(Status::not_found(missed)),
+            None => Ok(FaultSet { faults: cleared }),
+        }
     }
 
     /// Ends faults as their time runs out, for ever.

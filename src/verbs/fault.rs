@@ -32,9 +32,7 @@ pub async fn run(args: cli::Fault, json: bool) -> Outcome {
             print_set(&set.into_inner(), json)?;
         }
         cli::Fault::Clear { stack, ids } => {
-            let client = Client::to_stack(&stack.stack).await?;
-            let set = client.control().clear_faults(ClearFaultsRequest { ids }).await.map_err(|s| failure(&s))?;
-            print_set(&set.into_inner(), json)?;
+            clear(&Client::to_stack(&stack.stack).await?, ids, json).await?;
         }
     }
     Ok(Exit::Ok)
@@ -86,6 +84,24 @@ pub fn text(fault: &Fault) -> String {
 fn left_ms(fault: &Fault) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     fault.ends_unix_ns.saturating_sub(now) / 1_000_000
+}
+
+/// Ends faults and says which, and how many stay.
+async fn clear(client: &Client, ids: Vec<String>, json: bool) -> Result<(), Failure> {
+    let mut control = client.control();
+    let cleared = control.clear_faults(ClearFaultsRequest { ids }).await.map_err(|s| failure(&s))?.into_inner().faults;
+    let left = control.list_faults(ListFaultsRequest {}).await.map_err(|s| failure(&s))?.into_inner().faults;
+    if json {
+        let documents = |faults: &[Fault]| faults.iter().map(document).collect::<Vec<_>>();
+        return output::json(
+            &json!({ "schema": SCHEMA, "cleared": documents(&cleared), "left": documents(&left) }),
+        );
+    }
+    for fault in &cleared {
+        output::line(&format!("cleared {} {}", fault.id, describe(fault)));
+    }
+    output::progress(&format!("{} left in force", left.len()));
+    Ok(())
 }
 
 fn print_set(set: &FaultSet, json: bool) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use loadgen::{Faults, HookError, Hooks, PoolRow, Pools, ProcessSnapshot, Stack, StackSnapshot};
 use mall_api::control::{ClearFaultsRequest, PoolRequest, StatusRequest};
+use tonic::Code;
 
 use crate::stack::client::Client;
 use crate::stack::state::StackFile;
@@ -64,7 +65,11 @@ impl Faults for ControlHooks {
             // No identity at all would clear the faults of others.
             if !ids.is_empty() {
                 let request = ClearFaultsRequest { ids };
-                self.client.control().clear_faults(request).await.map_err(|status| hook_error(&status))?;
+                match self.client.control().clear_faults(request).await {
+                    // One that ended by itself before is over as well.
+                    Err(status) if status.code() != Code::NotFound => return Err(hook_error(&status)),
+                    _ => {}
+                }
             }
             Ok(())
         }

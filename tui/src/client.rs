@@ -117,8 +117,10 @@ impl Client {
             }
             Change::ClearFaults(ids) => {
                 let request = self.signed(control::ClearFaultsRequest { ids });
-                let left = within(control.clear_faults(request)).await?.into_inner().faults.len();
-                Ok(format!("faults cleared, {left} left in force"))
+                let cleared = within(control.clear_faults(request)).await?.into_inner().faults;
+                let request = self.signed(control::ListFaultsRequest {});
+                let left = within(control.list_faults(request)).await?.into_inner().faults;
+                Ok(cleared_words(&cleared, left.len()))
             }
             Change::Restart { service, replica } => {
                 let request = self.signed(control::RestartRequest { service, replica });
@@ -137,6 +139,13 @@ impl Client {
 
 async fn within<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     tokio::time::timeout(ANSWER, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer within 10 s")))
+}
+
+/// What went, and how much stays: `cleared f2, 0 left in force`.
+fn cleared_words(cleared: &[control::Fault], left: usize) -> String {
+    let ids: Vec<&str> = cleared.iter().map(|fault| fault.id.as_str()).collect();
+    let what = if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") };
+    format!("cleared {what}, {left} left in force")
 }
 
 /// What a refusal says to people.
@@ -214,5 +223,18 @@ async fn statuses(client: &Client, messages: &mpsc::Sender<Msg>) {
             return;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clearing_says_what_went_and_how_much_stays() {
+        let fault = |id: &str| control::Fault { id: id.to_owned(), ..Default::default() };
+        assert_eq!(cleared_words(&[fault("f2")], 0), "cleared f2, 0 left in force");
+        assert_eq!(cleared_words(&[fault("f1"), fault("f3")], 4), "cleared f1, f3, 4 left in force");
+        assert_eq!(cleared_words(&[], 0), "cleared nothing, 0 left in force");
     }
 }
