@@ -3,6 +3,7 @@
 mod cli;
 mod duration;
 mod exit;
+mod hint;
 mod output;
 mod render;
 mod stack;

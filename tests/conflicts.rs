@@ -25,12 +25,13 @@ fn a_stack_runs_once_and_two_stacks_run_side_by_side() {
     let home = Home::new();
     let blue = home.up("blue");
     let (code, says) = failure(&home.run(&["up", "-d", "--isolated", "--stack", "blue"]));
-    assert!(code == 7 && says.contains("already running") && says.contains("mallctl down"), "{says}");
+    assert!(code == 7 && says.contains("already running") && says.contains("`mallctl down --stack blue`"), "{says}");
 
     let green = home.up("green");
     assert_ne!(address(&blue, "gateway"), address(&green, "gateway"));
     assert_ne!(address(&blue, "console"), address(&green, "console"));
-    home.ok(&["down", "--stack", "blue"]);
+    let (_, says) = failure(&home.run(&["down", "--stack", "blue"]));
+    assert!(says.contains("for the next `mallctl up --stack blue`"), "{says}");
     let status = home.json(&["status", "--stack", "green"]);
     assert_eq!(status.get("ready").and_then(serde_json::Value::as_bool), Some(true));
     let down = home.json(&["down", "--all"]);

@@ -108,3 +108,20 @@ fn data_survives_down_and_not_a_purge() {
     assert!(!database.exists());
     assert_eq!(home.run(&["verify"]).status.code(), Some(3));
 }
+
+#[test]
+fn data_that_cannot_be_used_is_offered_to_a_purge_of_its_own_stack() {
+    let home = Home::new();
+    let up = ["up", "-d", "--isolated", "--stack", "blue", "--replicas", "user=1,order=1,pay=1"];
+    let (code, says) = failure(&home.run(&up));
+    assert!(code == 0 && says.contains("`mallctl watch --stack blue`"), "{says}");
+    assert!(says.contains("`mallctl down --stack blue`"), "{says}");
+    home.ok(&["down", "--stack", "blue"]);
+    home.write("mallctl/blue/data/order.db", "this was a database once, and now it is something else altogether");
+    for leftover in ["order.db-wal", "order.db-shm"] {
+        // They are there only when the database was not closed in order.
+        let _ = std::fs::remove_file(home.path().join("mallctl/blue/data").join(leftover));
+    }
+    let (code, says) = failure(&home.run(&up));
+    assert!(code == 1 && says.contains("`mallctl down --purge --stack blue`"), "{says}");
+}

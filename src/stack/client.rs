@@ -11,8 +11,8 @@ use tonic::{Code, Status, Streaming};
 
 use super::auth::Bearer;
 use super::state::{StackFile, StateFolder};
-use crate::cli::DEFAULT_STACK;
 use crate::exit::{Exit, Failure};
+use crate::hint;
 
 /// How long a stack on this machine may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -43,16 +43,19 @@ pub fn running(stack: &str) -> Result<(StateFolder, StackFile), Failure> {
 
 /// The failure of every verb that needs a stack and finds none.
 pub fn not_running(stack: &str) -> Failure {
-    let flag = if stack == DEFAULT_STACK { String::new() } else { format!(" --stack {stack}") };
+    let (up, collect) = (hint::command(stack, "up"), hint::command(stack, "collect"));
     Failure::new(Exit::NotRunning, format!("stack '{stack}' is not running"))
-        .mend(format!("start it with `mallctl up{flag}`, or a collector alone with `mallctl collect{flag}`"))
+        .mend(format!("start it with {up}, or a collector alone with {collect}"))
 }
 
 impl Client {
     /// Connects to a running stack.
     pub async fn to_stack(stack: &str) -> Result<Self, Failure> {
         let (_, file) = running(stack)?;
-        Self::to_address(&file.addresses.console, Some(file.token)).await
+        Self::to_address(&file.addresses.console, Some(file.token)).await.map_err(|failure| {
+            let (status, down) = (hint::command(stack, "status"), hint::command(stack, "down"));
+            failure.mend(format!("see {status}, or end what is left of it with {down}"))
+        })
     }
 
     /// Connects to a console address.

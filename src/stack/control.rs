@@ -22,6 +22,7 @@ use super::instance::Instance;
 use super::process::Mark;
 use super::registry::Granted;
 use super::shared::Shared;
+use crate::hint;
 
 /// Shortest time between two statuses of one watcher.
 const STATUS_PAUSE: Duration = Duration::from_millis(100);
@@ -77,7 +78,8 @@ impl ControlService {
         };
         timeout(RESTART_LIMIT, back).await.map_err(|_| {
             Status::deadline_exceeded(format!(
-                "{instance} was restarted and is not ready after 10 s; see `mallctl logs {instance}`"
+                "{instance} was restarted and is not ready after 10 s; see {}",
+                hint::command(self.shared.folder.stack(), &format!("logs {instance}"))
             ))
         })?
     }

@@ -14,6 +14,7 @@ use tonic::{Request, Status};
 use super::faults::{Entry, LONGEST_MS, describe, missed};
 use super::instance::Instance;
 use super::shared::{Shared, unix_ns};
+use crate::hint;
 
 /// How long a replica may take to accept its faults.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
@@ -34,10 +35,10 @@ impl Shared {
         if fault.kind == "kill" {
             return Ok(self.kill(fault, &targets));
         }
-        let fault = self
-            .faults
-            .add(fault, unix_ns(), |fault| self.hub.open_event(event(fault)))
-            .map_err(|_| Status::resource_exhausted("64 faults are in force: end some with `mallctl fault clear`"))?;
+        let fault = self.faults.add(fault, unix_ns(), |fault| self.hub.open_event(event(fault))).map_err(|_| {
+            let clear = hint::command(self.folder.stack(), "fault clear");
+            Status::resource_exhausted(format!("64 faults are in force: end some with {clear}"))
+        })?;
         self.board.changed();
         self.deliver(&targets).await;
         Ok(fault)

@@ -13,6 +13,7 @@ use super::shared::Shared;
 use super::spawn::{describe, spawn};
 use super::state::Data;
 use crate::exit::{Exit, Failure};
+use crate::hint;
 
 /// How long a migration may take.
 const MIGRATE_LIMIT: Duration = Duration::from_secs(30);
@@ -49,9 +50,23 @@ async fn run_migration(shared: &Arc<Shared>, writer: &Writer<'_>) -> Result<(), 
         Err(_) => spawned.stop(Signal::SIGTERM).await,
     };
     let said = last_line.lock().map(|last| last.clone()).unwrap_or_default();
+    let mut mend = format!("see {}", log.display());
+    if is_of_data(&said) {
+        let purge = hint::command(shared.folder.stack(), "down --purge");
+        mend = format!("{mend}; {purge} removes this stack's data, and the next start makes new");
+    }
     Err(Failure::runtime(format!("the databases could not be prepared ({how})"))
         .because(if said.is_empty() { "it said nothing".to_owned() } else { said })
-        .mend(format!("see {}; `mallctl down --purge` starts over with empty data", log.display())))
+        .mend(mend))
+}
+
+/// What a migration says of data that no other login, server or second try would mend: tables of another version, a
+/// migration that was cut off, a file that is no database.
+const DATA_TROUBLE: [&str; 4] = ["previously applied", "partially applied", "not a database", "malformed"];
+
+/// Whether the data itself kept a migration from ending well, so that losing it may be a way out.
+fn is_of_data(said: &str) -> bool {
+    DATA_TROUBLE.iter().any(|trouble| said.contains(trouble))
 }
 
 /// Runs the ordered load to its end, or until it is stopped, and reports its exit code.
@@ -73,4 +88,21 @@ pub async fn run_load(shared: Arc<Shared>, load: LoadOrder, stop: CancellationTo
         }
     };
     Report::LoadEnded { exit }.send();
+}
+
+#[cfg(test)]
+mod tests {
+    use mall::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn only_data_that_cannot_be_used_is_offered_to_a_purge() {
+        let wrong_password = StoreError::Refused("Access denied for user 'root'@'localhost'".to_owned());
+        let gone = StoreError::Unreachable("connection refused".to_owned());
+        for said in [wrong_password.to_string(), gone.to_string(), String::new()] {
+            assert!(!is_of_data(&said), "{said}");
+        }
+        assert!(is_of_data("migration failed: migration 2 was previously applied but has been modified"));
+    }
 }

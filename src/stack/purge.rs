@@ -7,6 +7,7 @@ use super::configs::namespace;
 use super::stand::Stand;
 use super::state::StateFolder;
 use crate::exit::Failure;
+use crate::hint;
 use crate::output;
 use crate::topology::{CacheAt, StoreAt};
 
@@ -52,7 +53,8 @@ fn stays(folder: &StateFolder, place: &str, error: &dyn std::error::Error) -> Fa
     let stack = folder.stack();
     Failure::runtime(format!("the data of stack '{stack}' on {place} could not be removed")).because(error).mend(
         format!(
-            "start the server and repeat `mallctl down --purge --stack {stack}`, or remove {} to forget the data there",
+            "start the server and repeat {}, or remove {} to forget the data there",
+            hint::command(stack, "down --purge"),
             folder.root().display()
         ),
     )

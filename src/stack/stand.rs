@@ -54,7 +54,7 @@ impl Stand {
         let is_now = |stand: &Self| now == Some((&stand.store, &stand.cache));
         let mut left: Vec<Self> = stands.into_iter().filter(|stand| stand.is_elsewhere() && !is_now(stand)).collect();
         for forgotten in left.drain(..left.len().saturating_sub(MOST)) {
-            tracing::warn!(store = %forgotten.store, cache = %forgotten.cache, "more places were used than are remembered; `mallctl down --purge` will not clean this one");
+            tracing::warn!(store = %forgotten.store, cache = %forgotten.cache, "more places were used than are remembered; a purge will not clean this one");
         }
         (left, known)
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::process::Mark;
 use super::stand::Stand;
 use crate::exit::{Exit, Failure};
+use crate::hint;
 use crate::topology::Topology;
 
 /// Version of `stack.json`.
@@ -153,7 +154,7 @@ impl StateFolder {
         let unreadable = |why: String| {
             Failure::new(Exit::Conflict, format!("cannot understand {}", path.display()))
                 .because(why)
-                .mend(format!("run `mallctl down --purge --stack {}` with the version that wrote it", self.stack))
+                .mend(format!("run {} with the version that wrote it", hint::command(&self.stack, "down --purge")))
         };
         let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         let schema = json.get("schema").cloned().unwrap_or_default();

@@ -40,6 +40,7 @@ use super::shared::{Shared, unix_ns};
 use super::stand::Stand;
 use super::state::{self, Addresses, Lock, StackFile, StateFolder};
 use crate::exit::{Exit, Failure};
+use crate::hint;
 use crate::topology::Apis;
 
 /// Byte budget of the trace store.
@@ -109,7 +110,7 @@ impl Running {
         let registry = Arc::clone(shared);
         running.background(async move { registry.registry.keep_clean().await });
         running.background(Arc::clone(shared).keep_faults());
-        running.background(stop_on_signal(shared.stop.clone()));
+        running.background(stop_on_signal(Arc::clone(shared)));
         running.background(keep_stack_file(Arc::clone(shared)));
         running
     }
@@ -250,7 +251,9 @@ fn already_running(folder: &StateFolder) -> Failure {
     Failure::new(Exit::Conflict, format!("stack '{stack}' is already running"))
         .because(if holder.is_empty() { "another supervisor is starting".to_owned() } else { holder })
         .mend(format!(
-            "see `mallctl status --stack {stack}`, stop it with `mallctl down --stack {stack}`, or start another with `--stack NAME --isolated`"
+            "see {}, stop it with {}, or start another with `--stack NAME --isolated`",
+            hint::command(stack, "status"),
+            hint::command(stack, "down")
         ))
 }
 
@@ -360,17 +363,17 @@ async fn watch_parent(shared: Arc<Shared>, mut lost: watch::Receiver<bool>) {
     shared.stop.cancel();
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
+async fn stop_on_signal(shared: Arc<Shared>) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::error!("cannot listen for signals; use `mallctl down`");
+        tracing::error!("cannot listen for signals; use {}", hint::command(shared.folder.stack(), "down"));
         return;
     };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    stop.cancel();
+    shared.stop.cancel();
 }
 
 /// Writes `stack.json` anew when a process or an address changed.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output::{self, SCHEMA};
 use crate::stack::client::Client;
 use crate::stack::process::Mark;
@@ -39,7 +40,9 @@ pub async fn run(args: cli::Down, json: bool) -> Outcome {
         }
         let stack = folder.stack().to_owned();
         output::progress(&match (was_running, args.purge) {
-            (true, false) => format!("stack '{stack}' is down; its data stays for the next `mallctl up`"),
+            (true, false) => {
+                format!("stack '{stack}' is down; its data stays for the next {}", hint::command(&stack, "up"))
+            }
             (false, false) => format!("stack '{stack}' is not running"),
             (_, true) if kept.is_empty() => format!("stack '{stack}' is down, its data is removed"),
             (_, true) => format!("stack '{stack}' is down, its data is removed but for that on {}", kept.join(", ")),

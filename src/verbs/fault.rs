@@ -93,9 +93,7 @@ async fn clear(client: &Client, ids: Vec<String>, json: bool) -> Result<(), Fail
     let left = control.list_faults(ListFaultsRequest {}).await.map_err(|s| failure(&s))?.into_inner().faults;
     if json {
         let documents = |faults: &[Fault]| faults.iter().map(document).collect::<Vec<_>>();
-        return output::json(
-            &json!({ "schema": SCHEMA, "cleared": documents(&cleared), "left": documents(&left) }),
-        );
+        return output::json(&json!({ "schema": SCHEMA, "cleared": documents(&cleared), "left": documents(&left) }));
     }
     for fault in &cleared {
         output::line(&format!("cleared {} {}", fault.id, describe(fault)));

@@ -12,6 +12,7 @@ use super::hooks;
 use super::scenario::{Meaning, read};
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output;
 use crate::stack::client::{Client, not_running};
 use crate::stack::state::{StackFile, StateFolder, write_private};
@@ -120,7 +121,7 @@ fn target(scenario: &Scenario, stack: Option<&StackFile>, name: &str) -> Result<
         (Target::Role(role), Some(file)) if role == "gateway" && file.shop => {
             if file.addresses.gateway.is_empty() {
                 return Err(Failure::new(Exit::NotReady, format!("stack '{name}' is still starting"))
-                    .mend(format!("`mallctl wait --for ready --stack {name}`")));
+                    .mend(hint::command(name, "wait --for ready")));
             }
             Ok(format!("http://{}", file.addresses.gateway))
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output::{self, SCHEMA};
 use crate::stack::logs::LogReader;
 use crate::stack::state::StateFolder;
@@ -112,7 +113,7 @@ fn nothing(folder: &StateFolder, services: &[String]) -> Failure {
     let known: Vec<String> = files(folder).into_iter().map(|(process, _)| process).collect();
     if known.is_empty() {
         return Failure::new(Exit::NotRunning, format!("stack '{}' has no logs", folder.stack()))
-            .mend("start it with `mallctl up`");
+            .mend(format!("start it with {}", hint::command(folder.stack(), "up")));
     }
     Failure::usage(format!(
         "no log lines of {}",

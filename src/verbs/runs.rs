@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output::{self, SCHEMA, Table};
 use crate::stack::state::StateFolder;
 
@@ -72,7 +73,8 @@ pub fn find(folder: &StateFolder, word: &str) -> Result<Recorded, Failure> {
     let path = Path::new(word);
     if word.contains('/') || path.extension().is_some_and(|extension| extension == "json") {
         return read(path).ok_or_else(|| {
-            Failure::usage(format!("{word} is no recorded run")).mend("`mallctl runs list` names them")
+            Failure::usage(format!("{word} is no recorded run"))
+                .mend(format!("{} names them", hint::command(folder.stack(), "runs list")))
         });
     }
     let runs = recorded(folder);
@@ -86,8 +88,11 @@ pub fn find(folder: &StateFolder, word: &str) -> Result<Recorded, Failure> {
         None => runs.iter().rev().find(|run| run.text("run_id") == word || run.text("name") == word),
     };
     found.cloned().ok_or_else(|| {
-        Failure::usage(format!("there is no run '{word}' of stack '{}'", folder.stack()))
-            .mend("`mallctl runs list` names them, `mallctl load SCENARIO` makes one")
+        Failure::usage(format!("there is no run '{word}' of stack '{}'", folder.stack())).mend(format!(
+            "{} names them, {} makes one",
+            hint::command(folder.stack(), "runs list"),
+            hint::command(folder.stack(), "load SCENARIO")
+        ))
     })
 }
 

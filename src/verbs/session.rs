@@ -10,6 +10,7 @@ use tui::{Launch, Leave, Options, Summary};
 
 use super::{down, status, watch};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output;
 use crate::stack::client::{Client, failure};
 use crate::stack::launch::{Launched, Listening};
@@ -46,6 +47,10 @@ impl Session {
         &self.listening
     }
 
+    fn command(&self, verb: &str) -> String {
+        hint::command(self.folder.stack(), verb)
+    }
+
     async fn client(&self) -> Result<Client, Failure> {
         Client::to_address(&self.listening.addresses.console, Some(self.listening.token.clone())).await
     }
@@ -71,7 +76,7 @@ impl Session {
             down::stop(&self.folder).await?;
             return Err(Failure::new(Exit::NotReady, format!("not ready within {READY_LIMIT:?}, so it was stopped"))
                 .because(late.join("; "))
-                .mend(format!("see `mallctl logs --stack {}`", self.folder.stack())));
+                .mend(format!("see {}", self.command("logs"))));
         };
         ready?;
         let facts = status::fetch(&self.client().await?).await?;
@@ -79,7 +84,11 @@ impl Session {
             output::json(&status::document(&facts))?;
         } else {
             output::line(&status::text(&facts));
-            output::progress("it runs on: `mallctl watch` opens the console, `mallctl down` stops it");
+            output::progress(&format!(
+                "it runs on: {} opens the console, {} stops it",
+                self.command("watch"),
+                self.command("down")
+            ));
         }
         Ok(Exit::Ok)
     }
@@ -127,7 +136,8 @@ impl Session {
                 return Ok(self.load_exit.unwrap_or(Exit::Ok));
             }
             Ok((Leave::Disconnected, _)) => {
-                output::progress("the console was cut off; the stack waits 60 s for `mallctl watch`, then stops");
+                let watch = self.command("watch");
+                output::progress(&format!("the console was cut off; the stack waits 60 s for {watch}, then stops"));
             }
             Err(failure) => return Err(failure),
         }
@@ -211,10 +221,14 @@ impl Session {
         if let Some(run) = &summary.run {
             output::progress(&format!("  {}", self.folder.runs().join(format!("{}.json", run.run_id)).display()));
         }
-        output::progress(if runs_on {
-            "next: `mallctl watch` opens the console again, `mallctl down` stops the stack"
+        output::progress(&if runs_on {
+            format!("next: {} opens the console again, {} stops the stack", self.command("watch"), self.command("down"))
         } else {
-            "next: `mallctl report latest` shows the last run, `mallctl verify` judges its orders"
+            format!(
+                "next: {} shows the last run, {} judges its orders",
+                self.command("report latest"),
+                self.command("verify")
+            )
         });
     }
 }

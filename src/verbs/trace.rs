@@ -14,7 +14,7 @@ pub async fn run(args: cli::Trace, json: bool) -> Outcome {
         cli::Trace::List { source, query, slowest, limit } => {
             list::run(&super::collector(&source).await?, &query, slowest, limit, json).await
         }
-        cli::Trace::Show { source, id } => show::run(&super::collector(&source).await?, &id, json).await,
+        cli::Trace::Show { source, id } => show::run(&source, &id, json).await,
     }
 }
 

@@ -10,6 +10,7 @@ use super::scenario::{Meaning, read};
 use super::session::Session;
 use crate::cli::{self, Ports};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output;
 use crate::stack::order::{LoadOrder, Order, Shop};
 use crate::stack::servers;
@@ -122,9 +123,10 @@ fn load_order(word: &str, folder: &StateFolder) -> Result<LoadOrder, Failure> {
 fn announce(folder: &StateFolder, order: &Order) {
     let processes = order.shop.as_ref().map_or(0, |shop| shop.instances().len()) + 1;
     output::progress(&format!(
-        "mallctl {}: {processes} processes, state in {}; Ctrl-C or `mallctl down` stops them",
+        "mallctl {}: {processes} processes, state in {}; Ctrl-C or {} stops them",
         env!("CARGO_PKG_VERSION"),
-        folder.root().display()
+        folder.root().display(),
+        hint::command(folder.stack(), "down")
     ));
 }
 
@@ -136,12 +138,14 @@ fn report(folder: &StateFolder, load: &LoadOrder, exit: Exit, json: bool) -> Out
         let exit = if exit == Exit::Ok { Exit::Failure } else { exit };
         return Err(Failure::new(exit, "the load left no report")
             .because(collector_api::text::clean(last_words(&log)).into_owned())
-            .mend(format!("`mallctl logs load --stack {}` shows all that it said", folder.stack())));
+            .mend(format!("{} shows all that it said", hint::command(folder.stack(), "logs load"))));
     };
     output::line(text.trim_end());
     output::progress(&format!(
-        "run written to {}; next: `mallctl verify`, `mallctl report latest`",
-        load.out.display()
+        "run written to {}; next: {}, {}",
+        load.out.display(),
+        hint::command(folder.stack(), "verify"),
+        hint::command(folder.stack(), "report latest")
     ));
     Ok(exit)
 }

@@ -4,6 +4,7 @@ use mall::verify::{Report, Verdict};
 
 use crate::cli;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output::{self, Table};
 use crate::stack::state::StateFolder;
 
@@ -13,7 +14,7 @@ pub async fn run(args: cli::Verify, json: bool) -> Outcome {
     let folder = StateFolder::of(stack)?;
     let sources = folder.read()?.and_then(|file| file.data_sources).ok_or_else(|| {
         Failure::new(Exit::NotRunning, format!("stack '{stack}' has no shop data"))
-            .mend("make some with `mallctl up --load order-burst`")
+            .mend(format!("make some with {}", hint::command(stack, "up --load order-burst")))
     })?;
     let report = mall::verify::run(&folder.history(), &sources, args.quiesce)
         .await
@@ -21,7 +22,7 @@ pub async fn run(args: cli::Verify, json: bool) -> Outcome {
     if json {
         output::json(&report)?;
     } else {
-        print(&report);
+        print(stack, &report);
     }
     Ok(match report.verdict {
         Verdict::True => Exit::Ok,
@@ -30,7 +31,7 @@ pub async fn run(args: cli::Verify, json: bool) -> Outcome {
     })
 }
 
-fn print(report: &Report) {
+fn print(stack: &str, report: &Report) {
     let mut table = Table::new(&["", "invariant", ">checked", "verdict"]);
     for invariant in &report.invariants {
         table.row([
@@ -44,7 +45,7 @@ fn print(report: &Report) {
     if let Some((invariant, counterexample)) = report.first_counterexample() {
         output::line(&format!("\n{}: {}", invariant.id, counterexample.text));
         if let Some(trace_id) = &counterexample.trace_id {
-            output::line(&format!("  mallctl trace show {trace_id}"));
+            output::line(&format!("  {}", hint::line(stack, &format!("trace show {trace_id}"))));
         }
     }
     if let Some(unrest) = &report.unrest {

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::cli::{self, Awaited};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output::{self, SCHEMA};
 use crate::stack::client::{Client, failure};
 use crate::stack::state::StateFolder;
@@ -36,7 +37,7 @@ pub async fn run(args: cli::Wait, json: bool) -> Outcome {
         Ok(outcome) => outcome?,
         Err(_) => {
             return Err(Failure::new(Exit::NotReady, format!("stack '{stack}': no {name} within {:?}", args.timeout))
-                .mend("see `mallctl status` and `mallctl logs`"));
+                .mend(format!("see {} and {}", hint::command(stack, "status"), hint::command(stack, "logs"))));
         }
     }
     if json {

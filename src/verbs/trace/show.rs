@@ -7,17 +7,21 @@ use collector_api::console::{Attribute, GetSpansRequest, GetTraceRequest, ListTr
 use serde_json::{Map, Value, json};
 
 use super::hex;
+use crate::cli;
 use crate::duration::brief;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hint;
 use crate::output::{self, SCHEMA};
 use crate::stack::client::{Client, failure};
+use crate::verbs::collector;
 
 /// Columns of the bars in the waterfall.
 const BAR: u64 = 40;
 
 /// Prints one trace.
-pub async fn run(client: &Client, id: &str, json: bool) -> Outcome {
-    let trace_id = resolve(client, id).await?;
+pub async fn run(source: &cli::Source, id: &str, json: bool) -> Outcome {
+    let client = collector(source).await?;
+    let trace_id = resolve(&client, id, &hint::asking(source, "trace list")).await?;
     let request = GetTraceRequest { trace_id: trace_id.clone(), at_ns: 0 };
     let trace = client.console().get_trace(request).await.map_err(|s| failure(&s))?.into_inner();
     let request = GetSpansRequest { trace_id, span_id: Vec::new() };
@@ -31,7 +35,7 @@ pub async fn run(client: &Client, id: &str, json: bool) -> Outcome {
 }
 
 /// A whole identity, the beginning of one, or `latest`.
-async fn resolve(client: &Client, id: &str) -> Result<Vec<u8>, Failure> {
+async fn resolve(client: &Client, id: &str, list: &str) -> Result<Vec<u8>, Failure> {
     let is_hex = !id.is_empty() && id.len() <= 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if id != "latest" && !is_hex {
         return Err(
@@ -51,7 +55,7 @@ async fn resolve(client: &Client, id: &str) -> Result<Vec<u8>, Failure> {
     match (matching.next(), matching.next()) {
         (Some(found), None) => Ok(found),
         (None, _) => Err(Failure::usage(format!("no trace begins with '{id}' among the newest 1,000"))
-            .mend("`mallctl trace list` shows what is kept")),
+            .mend(format!("{list} shows what is kept"))),
         (Some(_), Some(_)) => {
             Err(Failure::usage(format!("several traces begin with '{id}'")).mend("write more digits"))
         }
