@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use mall::store::DataSources;
 use serde::{Deserialize, Serialize};
@@ -164,9 +165,12 @@ impl StateFolder {
         serde_json::from_value(json).map(Some).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// Replaces `stack.json` by rename.
-    pub fn write(&self, file: &StackFile) -> Result<(), Failure> {
-        let text = serde_json::to_vec_pretty(file)
+    /// Replaces `stack.json` by rename. One at a time in this process, each with what holds when it is its turn: two would
+    /// take the temporary file from each other, and the older could be the last.
+    pub fn write(&self, file: impl FnOnce() -> StackFile) -> Result<(), Failure> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = serde_json::to_vec_pretty(&file())
             .map_err(|error| Failure::runtime("cannot write stack.json").because(error))?;
         write_private(&self.file(), &text)
     }
@@ -373,10 +377,24 @@ mod tests {
             replicas: vec![ReplicaMark { role: "pay-rpc".into(), replica: 1, mark: Mark { pid: 5, start_ticks: 6 } }],
             ..StackFile::blank("t")
         };
-        folder.write(&file).expect("writes");
+        folder.write(|| file.clone()).expect("writes");
         assert_eq!(folder.read().expect("reads"), Some(file));
         let mode = fs::metadata(folder.file()).expect("exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn many_may_write_stack_json_at_once() {
+        let temporary = tempfile::tempdir().expect("temporary folder");
+        let folder = folder(temporary.path());
+        let write = || (0..50).try_for_each(|_| folder.write(|| StackFile::blank("t")));
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..4).map(|_| scope.spawn(write)).collect();
+            for writer in writers {
+                assert_eq!(writer.join().expect("does not panic"), Ok(()));
+            }
+        });
+        assert_eq!(folder.read().expect("reads"), Some(StackFile::blank("t")));
     }
 
     #[test]

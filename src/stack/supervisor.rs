@@ -201,11 +201,13 @@ impl Running {
             }
         }
         shared.say_farewell("collector stopped last");
-        if let Err(failure) = shared.write_stack_file() {
-            tracing::warn!("{failure}");
-        }
         for task in &self.background {
             task.abort();
+        }
+        // One that was just writing `stack.json` must have ended before its last state is written.
+        join_all(self.background).await;
+        if let Err(failure) = shared.write_stack_file() {
+            tracing::warn!("{failure}");
         }
         self.collector_stop.cancel();
         // Consoles may hold their streams open; they see the stack go either way.
@@ -215,6 +217,10 @@ impl Running {
 
 impl Shared {
     fn write_stack_file(&self) -> Result<(), Failure> {
+        self.folder.write(|| self.stack_file())
+    }
+
+    fn stack_file(&self) -> StackFile {
         let (_, ready_ms) = self.board.phase();
         let mut topology = BTreeMap::new();
         for instance in self.board.instances() {
@@ -222,7 +228,7 @@ impl Shared {
         }
         let shop = self.order.shop.as_ref();
         let places = shop.map(|shop| shop.topology.clone());
-        self.folder.write(&StackFile {
+        StackFile {
             schema: state::SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stack: self.folder.stack().to_owned(),
@@ -241,7 +247,7 @@ impl Shared {
             seed: self.order.seed,
             topology,
             replicas: self.board.marks(),
-        })
+        }
     }
 }
 
