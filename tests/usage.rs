@@ -113,6 +113,22 @@ fn flags_that_do_not_exist_and_words_that_make_no_sense_are_usage_errors() {
 }
 
 #[test]
+fn a_scenario_is_aimed_elsewhere_by_the_rules_of_a_url() {
+    let home = Home::new();
+    let load = |target: &str| failure(&home.run(&["load", "order-burst", "--target", target, "--for", "1s"]));
+    let (code, says) = load("http://127.0.0.1:1");
+    assert!(code == 1 && says.contains("nothing answers at 127.0.0.1:1"), "{code} {says}");
+    let (code, says) = load("http://192.0.2.1:8888");
+    assert!(code == 2 && says.contains("--allow-remote"), "{code} {says}");
+    for target in ["ftp://127.0.0.1", "127.0.0.1:8888", "somewhere"] {
+        let (code, says) = load(target);
+        assert!(code == 2 && says.contains("http or https"), "{target}: {code} {says}");
+    }
+    let (code, says) = failure(&home.run(&["load", "http://127.0.0.1:1/", "--target", "http://127.0.0.1:2"]));
+    assert!(code == 2 && says.contains("a target already"), "{code} {says}");
+}
+
+#[test]
 fn what_ships_is_listed_shown_valid_and_evaluable() {
     let home = Home::new();
     let list = home.ok(&["scenario", "list"]);

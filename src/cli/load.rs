@@ -26,6 +26,9 @@ pub struct Load {
     /// Length; cuts the schedule there.
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub lasts: Option<Duration>,
+    /// Where the scenario is aimed instead of its own target.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
     /// Method for a URL.
     #[arg(short = 'X', value_name = "METHOD")]
     pub method: Option<String>,

@@ -27,6 +27,22 @@ pub async fn of(client: Client, file: &StackFile) -> Hooks {
     Hooks { pools: Some(hooks.clone()), faults: Some(hooks.clone()), stack: Some(hooks) }
 }
 
+/// Hooks of a run that no stack of ours takes part in: a shop elsewhere was seeded with the same rows.
+pub fn without_stack() -> Hooks {
+    Hooks { pools: Some(Arc::new(Seed)), ..Hooks::default() }
+}
+
+/// The rows that every shop of this version is seeded with.
+struct Seed;
+
+impl Pools for Seed {
+    fn rows(&self, name: &str, size: u32) -> BoxFuture<'_, Result<Vec<PoolRow>, HookError>> {
+        let rows = mall::seed::pool(name, size)
+            .ok_or_else(|| HookError(format!("there is no pool '{name}'; there are {}", mall::seed::POOLS.join(", "))));
+        std::future::ready(rows).boxed()
+    }
+}
+
 fn hook_error(status: &tonic::Status) -> HookError {
     HookError(crate::stack::client::failure(status).to_string())
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use loadgen::scenario::Target;
-use loadgen::{CollectorAddress, Hooks, LoadError, Options, Report, Scenario, Tls, new_run_id};
+use loadgen::{CollectorAddress, LoadError, Options, Report, Scenario, Tls, new_run_id};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ pub async fn run(args: cli::Load, json: bool) -> Outcome {
     };
     let hooks = match (client, &stack) {
         (Some(client), Some(file)) => hooks::of(client, file).await,
-        _ => Hooks::default(),
+        _ => hooks::without_stack(),
     };
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -71,7 +71,14 @@ pub async fn run(args: cli::Load, json: bool) -> Outcome {
 fn scenario(args: &cli::Load) -> Result<Scenario, Failure> {
     let meaning = Meaning::of(&args.what);
     let mut scenario = match &meaning {
-        Meaning::Url(url) => from_url(url, args)?,
+        Meaning::Url(url) => {
+            if args.target.is_some() {
+                return Err(Failure::usage("--target aims a scenario")
+                    .because(format!("'{url}' is a target already"))
+                    .mend("leave out --target, or name a scenario"));
+            }
+            from_url(url, args)?
+        }
         Meaning::Shipped(_) | Meaning::File(_) => {
             if args.method.is_some() || !args.headers.is_empty() || args.body.is_some() {
                 return Err(Failure::usage("-X, -H and -d shape the request of a URL")
@@ -81,6 +88,9 @@ fn scenario(args: &cli::Load) -> Result<Scenario, Failure> {
             read(&args.what)?
         }
     };
+    if let Some(url) = &args.target {
+        scenario.target = Target::Url(url.clone());
+    }
     if let Some(lasts) = args.lasts {
         scenario.cut(lasts);
     }
