@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use common::{Home, eventually, failure, is_alive, pid, processes, signal, text};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -107,6 +110,32 @@ fn data_survives_down_and_not_a_purge() {
     home.ok(&["down", "--purge"]);
     assert!(!database.exists());
     assert_eq!(home.run(&["verify"]).status.code(), Some(3));
+}
+
+#[test]
+fn a_start_that_waits_for_a_proxy_says_so_and_why() {
+    let home = Home::new();
+    let mut up = home
+        .command(&[
+            "up",
+            "-d",
+            "--isolated",
+            "--apis",
+            "3",
+            "--edge",
+            "127.0.0.1:1",
+            "--replicas",
+            "user=1,order=1,pay=1",
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("mallctl runs");
+    let lines = BufReader::new(up.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let told: Vec<String> = lines.filter(|line| line.contains("127.0.0.1:1")).take(1).collect();
+    up.kill().expect("it still waits");
+    up.wait().expect("ends");
+    let told = told.first().expect("says what it waits for");
+    assert!(told.starts_with("not ready yet: waiting for the proxy") && told.contains("refused"), "{told}");
 }
 
 #[test]

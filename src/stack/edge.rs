@@ -1,6 +1,6 @@
 //! The proxy in front of the three APIs: somebody else runs it, we only know whether it lets requests through.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use collector::NewEvent;
@@ -18,13 +18,14 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 pub struct Edge {
     address: Option<String>,
     open: watch::Sender<bool>,
+    said: Mutex<String>,
 }
 
 impl Edge {
     /// The proxy at host:port; without one, nothing stands in the way.
     pub fn new(address: Option<String>) -> Self {
         let open = watch::Sender::new(address.is_none());
-        Self { address, open }
+        Self { address, open, said: Mutex::default() }
     }
 
     /// host:port of the proxy.
@@ -35,6 +36,19 @@ impl Edge {
     /// Whether a request gets through, as far as was seen last.
     pub fn is_open(&self) -> bool {
         *self.open.borrow()
+    }
+
+    /// What the last look met: `502`, or why there was no answer. Empty before the first.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers what a look met; answers whether that is news.
+    fn hear(&self, said: String) -> bool {
+        let mut before = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *before != said;
+        *before = said;
+        is_news
     }
 
     /// Returns once a request got through.
@@ -68,6 +82,13 @@ impl Shared {
         loop {
             let answer = probe::get(&address, "/readyz").await;
             let open = matches!(&answer, Ok(answer) if answer.status == 200);
+            let said = match &answer {
+                Ok(answer) => answer.status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            if self.edge.hear(said) && !open {
+                self.board.changed();
+            }
             if open != self.edge.is_open() {
                 match &answer {
                     Ok(answer) => tracing::info!(edge = address, status = answer.status, "the proxy answers"),

@@ -58,9 +58,7 @@ impl Shared {
     fn phase(&self, phase: &str) -> String {
         match self.edge.address() {
             _ if self.stop.is_cancelled() => "stopping".to_owned(),
-            Some(edge) if self.board.all_ready() && !self.edge.is_open() => {
-                format!("waiting for the proxy at {edge} to answer /readyz")
-            }
+            Some(edge) if self.board.all_ready() && !self.edge.is_open() => waits_for_proxy(edge, &self.edge.said()),
             _ => phase.to_owned(),
         }
     }
@@ -82,6 +80,11 @@ impl Shared {
             self.deliver_to_newcomer(known);
         }
     }
+}
+
+fn waits_for_proxy(edge: &str, said: &str) -> String {
+    let waits = format!("waiting for the proxy at {edge} to answer /readyz with 200");
+    if said.is_empty() { waits } else { format!("{waits}; last answer: {said}") }
 }
 
 fn places(topology: &Topology) -> Places {

@@ -1,9 +1,10 @@
 //! A stack that this process started and holds: the console or lines on it, and its end. Shared by `up` and `collect`.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
-use mall_api::control::{DetachRequest, StatusRequest};
+use mall_api::control::{DetachRequest, StatusReply, StatusRequest};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tui::{Launch, Leave, Options, Summary};
@@ -19,6 +20,9 @@ use crate::stack::state::StateFolder;
 
 /// How long a stack may take to be ready in the background.
 pub const READY_LIMIT: Duration = Duration::from_mins(1);
+
+/// How long a start may take without a word about what it waits for.
+const USUAL_START: Duration = Duration::from_secs(2);
 
 /// A started stack.
 pub struct Session {
@@ -65,21 +69,20 @@ impl Session {
 
     /// Waits until the stack is ready, prints its status, and leaves it running.
     pub async fn detach(mut self, json: bool) -> Outcome {
-        let ready = tokio::time::timeout(READY_LIMIT, self.ready()).await;
+        let client = self.client().await?;
+        let ready = tokio::select! {
+            ready = tokio::time::timeout(READY_LIMIT, self.ready()) => ready,
+            never = tell_what_is_waited_for(&client) => match never {},
+        };
         let Ok(ready) = ready else {
-            let client = self.client().await?;
             let reply = client.control().status(StatusRequest {}).await.map_err(|s| failure(&s))?.into_inner();
-            let late = reply.processes.iter().filter(|process| process.state != "ready").map(|process| {
-                format!("{}/{} is {}: {}", process.role, process.replica, process.state, process.last_log)
-            });
-            let late: Vec<String> = std::iter::once(reply.phase.clone()).chain(late).collect();
             down::stop(&self.folder).await?;
             return Err(Failure::new(Exit::NotReady, format!("not ready within {READY_LIMIT:?}, so it was stopped"))
-                .because(late.join("; "))
+                .because(waits_for(&reply, |_| true))
                 .mend(format!("see {}", self.command("logs"))));
         };
         ready?;
-        let facts = status::fetch(&self.client().await?).await?;
+        let facts = status::fetch(&client).await?;
         if json {
             output::json(&status::document(&facts))?;
         } else {
@@ -203,7 +206,7 @@ impl Session {
     }
 
     /// Stops the stack in order, with a line for every step. A second Ctrl-C kills the supervisor, and so everything.
-    async fn stop(&mut self) -> Result<(), Failure> {
+    pub async fn stop(&mut self) -> Result<(), Failure> {
         let mut interrupt = listen(SignalKind::interrupt())?;
         tokio::select! {
             stopped = down::stop(&self.folder) => stopped.map(|_| ()),
@@ -231,6 +234,35 @@ impl Session {
             )
         });
     }
+}
+
+/// Once a start takes longer than usual: says what it waits for, and says it again whenever that changes.
+async fn tell_what_is_waited_for(client: &Client) -> Infallible {
+    tokio::time::sleep(USUAL_START).await;
+    if let Ok(stream) = client.control().watch_status(StatusRequest {}).await {
+        let mut stream = stream.into_inner();
+        let mut told = String::new();
+        while let Ok(Some(status)) = stream.message().await {
+            // One that merely starts is no news; one that ended is.
+            let waits = waits_for(&status, |state| state != "starting");
+            if !status.ready && waits != told {
+                output::progress(&format!("not ready yet: {waits}"));
+                told = waits;
+            }
+        }
+    }
+    // Whoever waits for the stack hears of its end in another way.
+    std::future::pending().await
+}
+
+/// What a stack that is not ready waits for: its phase, and the processes in such a state, with their last words.
+fn waits_for(status: &StatusReply, is_told: impl Fn(&str) -> bool) -> String {
+    let late = status.processes.iter().filter(|process| process.state != "ready" && is_told(&process.state));
+    let late = late.map(|process| {
+        let name = format!("{}/{} is {}", process.role, process.replica, process.state);
+        if process.last_log.is_empty() { name } else { format!("{name}: {}", process.last_log) }
+    });
+    std::iter::once(status.phase.clone()).chain(late).collect::<Vec<_>>().join("; ")
 }
 
 fn listen(kind: SignalKind) -> Result<Signal, Failure> {
@@ -270,4 +302,29 @@ fn summary_text(summary: &Summary) -> String {
         summary.sentence.clone(),
     ]
     .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use mall_api::control::Process;
+
+    use super::*;
+
+    #[test]
+    fn a_late_start_says_its_phase_and_who_is_late_with_the_last_words() {
+        let process = |replica, state: &str, last_log: &str| Process {
+            role: "pay-rpc".into(),
+            replica,
+            state: state.into(),
+            last_log: last_log.into(),
+            ..Process::default()
+        };
+        let processes =
+            vec![process(1, "ready", ""), process(2, "starting", ""), process(3, "backoff", "no such database")];
+        let status = StatusReply { phase: "starting".into(), processes, ..StatusReply::default() };
+        let all = "starting; pay-rpc/2 is starting; pay-rpc/3 is backoff: no such database";
+        assert_eq!(waits_for(&status, |_| true), all);
+        let news = "starting; pay-rpc/3 is backoff: no such database";
+        assert_eq!(waits_for(&status, |state| state != "starting"), news);
+    }
 }
