@@ -70,5 +70,6 @@ fn a_command_gets_the_environment_and_gives_its_exit_code() {
     assert_eq!(home.run(&["status"]).status.code(), Some(3), "the collector ends with the command");
 
     let (code, says) = failure(&home.run(&["collect", "--isolated", "--", "/no/such/program"]));
-    assert!(code == 2 && says.contains("/no/such/program"), "{says}");
+    assert!(code == 2 && says.contains("/no/such/program") && says.contains("on the PATH"), "{says}");
+    assert_eq!(home.run(&["status"]).status.code(), Some(3), "the collector does not outlive a command that never ran");
 }

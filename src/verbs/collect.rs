@@ -55,16 +55,23 @@ pub async fn run(args: cli::Collect, json: bool) -> Outcome {
 }
 
 /// Runs a command with its telemetry pointed here, then stops; its exit code is ours.
-async fn with_command(session: Session, addresses: &Addresses, program: &str, rest: &[String]) -> Outcome {
+async fn with_command(mut session: Session, addresses: &Addresses, program: &str, rest: &[String]) -> Outcome {
     let mut command = Command::new(program);
     command.args(rest).envs(environment(addresses)).kill_on_drop(true);
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
         let name = Path::new(program).file_name().unwrap_or_default();
         command.env("OTEL_SERVICE_NAME", name);
     }
-    let mut child = command.spawn().map_err(|error| {
-        Failure::usage(format!("cannot run '{program}'")).because(error).mend("write the command after `--`")
-    })?;
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // Left alone, the collector would wait a minute for somebody to come back.
+            session.stop().await?;
+            return Err(Failure::usage(format!("cannot run '{program}'"))
+                .because(error)
+                .mend("name a program on the PATH, or the path of a file that may be executed"));
+        }
+    };
     let ended = async move {
         match child.wait().await {
             Ok(status) => Exit::Command(exit_code(status)),
