@@ -120,6 +120,8 @@ pub enum Progress {
     Started {
         /// Length of the schedule.
         planned: Duration,
+        /// Its length before it was cut.
+        uncut: Option<Duration>,
         /// Its highest rate, flow starts per second.
         highest_rate: f64,
     },
@@ -168,8 +170,12 @@ impl fmt::Display for Progress {
         match self {
             Self::Notice(text) => out.write_str(text),
             Self::Preparing { what, done, total } => write!(out, "preparing {done}/{total} {what} (not measured)"),
-            Self::Started { planned, highest_rate } => {
-                write!(out, "running for {:.0} s, up to {highest_rate:.0} flow starts/s", planned.as_secs_f64())
+            Self::Started { planned, uncut, highest_rate } => {
+                write!(out, "running for {:.0} s", planned.as_secs_f64())?;
+                if let Some(uncut) = uncut {
+                    write!(out, " of {:.0} s", uncut.as_secs_f64())?;
+                }
+                write!(out, ", up to {highest_rate:.0} flow starts/s")
             }
             Self::Second(second) => second.fmt(out),
             Self::Settling { sampled, joined, waiting } => {

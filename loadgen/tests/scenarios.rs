@@ -120,6 +120,12 @@ fn scaling_and_cutting_change_the_schedule_alone() {
     scenario.cut(Duration::from_secs(15));
     assert_eq!(scenario.length(), Duration::from_secs(15));
     let mut drill = load_shipped("pay-brownout").unwrap();
+    assert_eq!(scenario.uncut, Some(Duration::from_secs(41)));
+    scenario.cut(Duration::from_secs(10));
+    assert_eq!(scenario.uncut, Some(Duration::from_secs(41)), "the length that the file gave it");
+    let mut whole = load_shipped("order-burst").unwrap();
+    whole.cut(Duration::from_mins(1));
+    assert_eq!(whole.uncut, None, "nothing was taken away");
     drill.cut(Duration::from_secs(5));
     assert!(drill.faults.is_empty(), "a fault after the end is none");
 }

@@ -93,6 +93,10 @@ fn scenario(args: &cli::Load) -> Result<Scenario, Failure> {
     }
     if let Some(lasts) = args.lasts {
         scenario.cut(lasts);
+        if matches!(meaning, Meaning::Url(_)) {
+            // A URL has no schedule of its own that anything could be missing from.
+            scenario.uncut = None;
+        }
     }
     if let Some(rate) = args.rate {
         if !(rate.is_finite() && rate > 0.0) {

@@ -20,6 +20,10 @@ pub fn write(report: &Report) -> Value {
         "seed": facts.seed,
         "started_unix_ns": facts.started_unix_ns,
         "duration_s": thousandths(facts.duration.as_secs_f64()),
+        "cut": facts.cut.map(|cut| json!({
+            "at_s": thousandths(cut.at.as_secs_f64()),
+            "of_s": thousandths(cut.of.as_secs_f64()),
+        })),
         "interrupted": report.interrupted,
         "aborted": report.aborted,
         "requests": requests(facts),

@@ -43,6 +43,7 @@ pub(crate) struct Facts {
     pub seed: u64,
     pub started_unix_ns: u64,
     pub duration: Duration,
+    pub cut: Option<Cut>,
     pub totals: Totals,
     pub offered: u64,
     pub started: u64,
@@ -54,6 +55,13 @@ pub(crate) struct Facts {
     pub spans_acknowledged: u64,
     pub spans_lost: u64,
     pub faults: Vec<InjectedFault>,
+}
+
+/// A schedule whose end was taken away: what the scenario promises may lie behind it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub at: Duration,
+    pub of: Duration,
 }
 
 /// A fault that the run asked for.

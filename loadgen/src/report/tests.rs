@@ -36,6 +36,7 @@ fn report(settled: Option<RunSettled>) -> Report {
         seed: 7,
         started_unix_ns: 1_000_000_000,
         duration: Duration::from_secs(10),
+        cut: None,
         totals: totals(),
         offered: 101,
         started: 101,
@@ -216,3 +217,14 @@ fn a_late_generator_is_limited() {
     }
     assert!(limited(&recorder.totals(), 101, 101).is_some_and(|why| why.contains("lateness")));
 }
+#[test]
+fn a_cut_schedule_says_what_it_was_cut_from() {
+    let mut report = report(None);
+    assert!(report.to_json()["cut"].is_null());
+    report.facts.cut = Some(Cut { at: Duration::from_secs(10), of: Duration::from_secs(41) });
+    assert!(report.to_text().lines().any(|line| line == "cut at 10 s of 41 s: steady orders"), "{}", report.to_text());
+    assert_eq!(report.to_json()["cut"], serde_json::json!({ "at_s": 10.0, "of_s": 41.0 }));
+    report.facts.summary.clear();
+    assert!(report.to_text().lines().any(|line| line == "cut at 10 s of 41 s"), "{}", report.to_text());
+}
+

@@ -38,6 +38,10 @@ fn heading(report: &Report, out: &mut String) -> std::fmt::Result {
         write!(out, " ({})", clean(&report.name))?;
     }
     writeln!(out, ", {:.1} s, seed {}", facts.duration.as_secs_f64(), facts.seed)?;
+    if let Some(cut) = facts.cut {
+        write!(out, "cut at {} s of {} s", cut.at.as_secs_f64(), cut.of.as_secs_f64())?;
+        out.push_str(if facts.summary.is_empty() { "\n" } else { ": " });
+    }
     if !facts.summary.is_empty() {
         writeln!(out, "{}", facts.summary)?;
     }

@@ -83,7 +83,8 @@ impl Window<'_> {
         let scenario = &self.options.scenario;
         let start = Instant::now() + LEAD;
         let planned = scenario.length();
-        progress(Progress::Started { planned, highest_rate: scenario.arrival.highest_rate() });
+        let (uncut, highest_rate) = (scenario.uncut, scenario.arrival.highest_rate());
+        progress(Progress::Started { planned, uncut, highest_rate });
         let drill =
             Drill::begin(&scenario.faults, self.hooks.faults.as_ref(), &self.options.run_id, start, self.bench.clock);
         if self.bench.closed.is_none() {

@@ -28,7 +28,7 @@ use crate::options::{Options, Progress};
 use crate::pacer::{Gauges, QUEUE};
 use crate::pick::Picker;
 use crate::record::Recorder;
-use crate::report::{Facts, Report};
+use crate::report::{Cut, Facts, Report};
 use crate::scenario::Arrival;
 use crate::spans::{self, Exporter, Origin, Spans};
 use crate::worker::{self, Bench};
@@ -133,6 +133,7 @@ pub async fn run(
         seed: options.seed,
         started_unix_ns: clock.unix_ns(outcome.started),
         duration: outcome.duration,
+        cut: options.scenario.uncut.map(|of| Cut { at: options.scenario.length(), of }),
         totals,
         offered: outcome.offered,
         started: outcome.taken,

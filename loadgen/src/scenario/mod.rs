@@ -48,6 +48,8 @@ pub struct Scenario {
     pub faults: Vec<TimedFault>,
     /// What must hold at the end.
     pub gates: Vec<Gate>,
+    /// Length that the schedule had before [`Scenario::cut`] took its end away.
+    pub uncut: Option<Duration>,
 }
 
 /// Where a scenario is aimed.
@@ -259,6 +261,9 @@ impl Scenario {
 
     /// Cuts the schedule at `length`. A constant, Poisson or closed arrival gets exactly this length.
     pub fn cut(&mut self, length: Duration) {
+        if length < self.length() {
+            self.uncut.get_or_insert(self.length());
+        }
         match &mut self.arrival {
             Arrival::Constant { lasts, .. } | Arrival::Poisson { lasts, .. } | Arrival::Users { lasts, .. } => {
                 *lasts = length;

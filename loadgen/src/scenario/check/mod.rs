@@ -56,6 +56,7 @@ pub fn scenario(file: &str, text: &str, shape: ScenarioShape) -> Result<Scenario
         flows,
         faults,
         gates,
+        uncut: None,
     })
 }
 

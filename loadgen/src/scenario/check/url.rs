@@ -59,5 +59,6 @@ pub fn from_url(
         flows: vec![Flow { name: "request".into(), weight: 1, once: Vec::new(), steps: vec![step] }],
         faults: Vec::new(),
         gates: Vec::new(),
+        uncut: None,
     })
 }
