@@ -141,8 +141,10 @@ impl RunState {
         self.wire.ended_unix_ns = now_ns;
     }
 
-    /// As the console protocol says it.
+    /// As the console protocol says it. The load tool tells how much it sent once a second, its spans come in between: a
+    /// request whose span is here was sent, so that always `joined <= sampled <= sent`.
     pub fn to_wire(&self) -> console::Run {
-        console::Run { join: Some(self.join.to_wire()), ..self.wire.clone() }
+        let join = self.join.to_wire();
+        console::Run { sent: self.wire.sent.max(join.sampled), join: Some(join), ..self.wire.clone() }
     }
 }

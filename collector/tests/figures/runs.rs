@@ -79,6 +79,23 @@ fn missing_traces_are_told_with_why_after_the_limit() {
 }
 
 #[test]
+fn spans_that_are_ahead_of_the_last_tick_do_not_make_more_sampled_than_sent() {
+    let stage = Stage::new(1 << 20);
+    let _commands = stage.hub.run_start(&start("r1"));
+    sampled(&stage, 3);
+    for number in 0..8 {
+        stage.send(request(number, number * 10 * MS, 20 * MS));
+    }
+    stage.at(S / 2);
+    let run = &stage.hub.runs()[0];
+    let join = run.join.as_ref().expect("a join");
+    assert_eq!((join.joined, join.sampled, run.sent), (8, 8, 8), "what is joined was sent");
+    sampled(&stage, 12);
+    let run = &stage.hub.runs()[0];
+    assert_eq!((run.join.as_ref().map(|join| join.sampled), run.sent), (Some(12), 12));
+}
+
+#[test]
 fn a_refused_connection_is_outside_the_join() {
     let stage = Stage::new(1 << 20);
     let _commands = stage.hub.run_start(&start("r1"));
