@@ -71,7 +71,7 @@ impl Alerting {
                 AlertState::Resolved | AlertState::Inactive | AlertState::Unspecified => {
                     if let Some(id) = self.events.remove(&key) {
                         events.amend(id, version, |event| {
-                            event.detail = detail(alert);
+                            event.detail = past(alert, transition.at_ns.saturating_sub(event.begins_unix_ns));
                             event.fields.insert("state".into(), state_name(alert).into());
                         });
                         events.close(id, transition.at_ns, version);
@@ -103,6 +103,12 @@ fn detail(alert: &Alert) -> String {
     } else {
         format!("{} {state}: {}", alert.name, alert.summary)
     }
+}
+
+/// What an alert that is over was: its summary tells of the time while it lasted.
+fn past(alert: &Alert, lasted_ns: u64) -> String {
+    let ended = format!("{} {} after {:.2} s", alert.name, state_name(alert), lasted_ns as f64 / 1e9);
+    if alert.summary.is_empty() { ended } else { format!("{ended}; was: {}", alert.summary) }
 }
 
 fn fields(transition: &Transition) -> BTreeMap<String, String> {

@@ -77,7 +77,18 @@ fn settled() -> RunSettled {
             service: "gateway".into(),
             detail: "tripped".into(),
             ..Event::default()
-        }],
+        }]
+        .into_iter()
+        .chain([("", 6), ("pay-rpc", 7)].map(|(service, second)| Event {
+            kind: "alert".into(),
+            begins_unix_ns: second * 1_000_000_000,
+            ends_unix_ns: 9_000_000_000,
+            service: service.into(),
+            target: "HighErrorRate".into(),
+            detail: "HighErrorRate resolved after 2.00 s; was: 88.89 % fail".into(),
+            ..Event::default()
+        }))
+        .collect(),
         rejections_by_place: [("client".to_owned(), 1)].into(),
         ..RunSettled::default()
     }
@@ -196,6 +207,8 @@ fn the_readable_report_says_what_matters() {
         "breakers   1 rejections at place client seen by the client, 1 in the ledger",
         "           not limited: it kept the schedule",
         "      2.0 s  breaker  gateway tripped for 2.5 s",
+        "      5.0 s  alert    HighErrorRate resolved after 2.00 s; was: 88.89 % fail",
+        "      6.0 s  alert    pay-rpc HighErrorRate resolved after 2.00 s; was: 88.89 % fail",
         "  FAIL  unexpected == 0                              observed 2",
         "  ok    join_rate >= 99%                             observed 99%",
     ] {
@@ -204,6 +217,17 @@ fn the_readable_report_says_what_matters() {
     let alone = report(None).to_text();
     assert!(alone.contains("join       unknown: no collector was asked"));
     assert!(alone.contains("FAIL  join_rate >= 99%                             observed not measured"));
+}
+
+#[test]
+fn a_cut_schedule_says_what_it_was_cut_from() {
+    let mut report = report(None);
+    assert!(report.to_json()["cut"].is_null());
+    report.facts.cut = Some(Cut { at: Duration::from_secs(10), of: Duration::from_secs(41) });
+    assert!(report.to_text().lines().any(|line| line == "cut at 10 s of 41 s: steady orders"), "{}", report.to_text());
+    assert_eq!(report.to_json()["cut"], serde_json::json!({ "at_s": 10.0, "of_s": 41.0 }));
+    report.facts.summary.clear();
+    assert!(report.to_text().lines().any(|line| line == "cut at 10 s of 41 s"), "{}", report.to_text());
 }
 
 #[test]
@@ -217,14 +241,3 @@ fn a_late_generator_is_limited() {
     }
     assert!(limited(&recorder.totals(), 101, 101).is_some_and(|why| why.contains("lateness")));
 }
-#[test]
-fn a_cut_schedule_says_what_it_was_cut_from() {
-    let mut report = report(None);
-    assert!(report.to_json()["cut"].is_null());
-    report.facts.cut = Some(Cut { at: Duration::from_secs(10), of: Duration::from_secs(41) });
-    assert!(report.to_text().lines().any(|line| line == "cut at 10 s of 41 s: steady orders"), "{}", report.to_text());
-    assert_eq!(report.to_json()["cut"], serde_json::json!({ "at_s": 10.0, "of_s": 41.0 }));
-    report.facts.summary.clear();
-    assert!(report.to_text().lines().any(|line| line == "cut at 10 s of 41 s"), "{}", report.to_text());
-}
-

@@ -193,10 +193,14 @@ fn events(facts: &Facts, out: &mut String) -> std::fmt::Result {
         let at = (event.begins_unix_ns as f64 - facts.started_unix_ns as f64) / 1e9;
         let whose = if event.service.is_empty() { &event.target } else { &event.service };
         let length = match event.ends_unix_ns.checked_sub(event.begins_unix_ns) {
+            // An alert that is over says in its own words how long it lasted.
+            _ if event.kind == "alert" => String::new(),
             Some(length) if event.ends_unix_ns > 0 && length > 0 => format!(" for {:.1} s", length as f64 / 1e9),
             _ => String::new(),
         };
-        writeln!(out, "  {at:>7.1} s  {:<8} {} {}{length}", event.kind, clean(whose), clean(&event.detail))?;
+        // What names itself needs no name before it.
+        let whose = if event.detail.starts_with(whose.as_str()) { String::new() } else { format!("{} ", clean(whose)) };
+        writeln!(out, "  {at:>7.1} s  {:<8} {whose}{}{length}", event.kind, clean(&event.detail))?;
     }
     if others.len() > EVENTS {
         writeln!(out, "  and {} more in run.json", others.len() - EVENTS)?;

@@ -9,6 +9,7 @@ mod services;
 
 #[cfg(test)]
 pub use cause::parts as cause_parts;
+use collector_api::console::{Event, EventPhase};
 pub use lanes::state as alert_state;
 use ratatui::layout::Rect;
 
@@ -109,6 +110,16 @@ fn ruler(model: &Model, layout: &Layout, pen: &mut Pen<'_>) {
     }
 }
 
+/// How long an event lasted that is over; an alert says so in its own words.
+fn lasted(event: &Event) -> String {
+    match (event.phase(), event.ends_unix_ns) {
+        (EventPhase::Closed, ends) if ends > event.begins_unix_ns && event.kind != "alert" => {
+            format!("  lasted {}", fmt::nanos(ends - event.begins_unix_ns))
+        }
+        _ => String::new(),
+    }
+}
+
 /// What happened, newest first, where the terminal is tall.
 fn events(model: &Model, pen: &mut Pen<'_>) {
     if pen.height() < 3 {
@@ -126,13 +137,7 @@ fn events(model: &Model, pen: &mut Pen<'_>) {
             _ => Role::Warn,
         };
         pen.say(11, y, &event.kind, role);
-        let lasted = match (event.phase(), event.ends_unix_ns) {
-            (collector_api::console::EventPhase::Closed, ends) if ends > event.begins_unix_ns => {
-                format!("  lasted {}", fmt::nanos(ends - event.begins_unix_ns))
-            }
-            _ => String::new(),
-        };
-        pen.say(20, y, &format!("{}{lasted}", event.detail), Role::Text);
+        pen.say(20, y, &format!("{}{}", event.detail, lasted(event)), Role::Text);
     }
     if data.events.is_empty() {
         pen.say(
@@ -141,5 +146,24 @@ fn events(model: &Model, pen: &mut Pen<'_>) {
             "nothing happened yet: faults, breaker episodes, restarts, alerts and stages of load appear here",
             Role::Quiet,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_says_how_long_it_lasted_unless_it_does_so_itself() {
+        let event = |kind: &str, phase: EventPhase| Event {
+            kind: kind.to_owned(),
+            phase: phase.into(),
+            begins_unix_ns: 1_000_000_000,
+            ends_unix_ns: 3_500_000_000,
+            ..Default::default()
+        };
+        assert_eq!(lasted(&event("breaker", EventPhase::Closed)), "  lasted 2.50 s");
+        assert_eq!(lasted(&event("breaker", EventPhase::Open)), "");
+        assert_eq!(lasted(&event("alert", EventPhase::Closed)), "");
     }
 }
