@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod document;
+pub mod environment;
 mod load;
 mod look;
 mod parse;

@@ -12,7 +12,6 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use exit::{Exit, Outcome};
 
 fn main() -> ExitCode {
@@ -20,11 +19,14 @@ fn main() -> ExitCode {
     if let Err(error) = color_eyre::install() {
         output::progress(&format!("panics will be reported plainly: {error}"));
     }
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::environment::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are printed here too, and they are no error.
             let _ = error.print();
+            if let Some(origin) = cli::environment::origin(&error) {
+                output::progress(&origin);
+            }
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Ok.code() });
         }
     };

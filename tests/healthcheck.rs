@@ -46,9 +46,16 @@ fn a_process_that_is_silent_or_not_there_is_unhealthy() {
 #[test]
 fn what_cannot_be_asked_is_a_usage_error() {
     let home = Home::new();
-    for args in [&["--http", "https://127.0.0.1:1/"][..], &["--http", "127.0.0.1"], &["--grpc", "a b"]] {
-        let args = [&["healthcheck"], args].concat();
-        assert_eq!(failure(&home.run(&args)).0, 2, "{args:?}");
+    for (flag, address, mend) in [
+        ("--http", "https://127.0.0.1:1/", "write http://HOST:PORT/PATH"),
+        ("--http", "127.0.0.1", "write http://HOST:PORT/PATH"),
+        ("--http", "http://127.0.0.1/", "write http://HOST:PORT/PATH"),
+        ("--grpc", "a b", "write HOST:PORT without a scheme"),
+        ("--grpc", "http://127.0.0.1:4320", "write HOST:PORT without a scheme"),
+        ("--grpc", "127.0.0.1", "write HOST:PORT without a scheme"),
+    ] {
+        let (code, says) = failure(&home.run(&["healthcheck", flag, address]));
+        assert!(code == 2 && says.contains(mend), "{flag} {address}: {code} {says}");
     }
 }
 

@@ -38,7 +38,22 @@ fn a_typo_in_a_scenario_names_file_line_field_and_the_likely_word() {
 #[test]
 fn an_unknown_scenario_names_the_nearest() {
     let (code, says) = failure(&Home::new().run(&["up", "--headless", "--load", "order-brust"]));
-    assert!(code == 2 && says.contains("order-burst"), "{says}");
+    assert!(code == 2 && says.contains("did you mean `order-burst`?\n"), "{says}");
+}
+
+#[test]
+fn a_place_from_the_environment_is_told_as_one_and_an_empty_one_is_none() {
+    let home = Home::new();
+    // A proxy without three APIs is refused after the places were read, and before anything starts.
+    let up = ["up", "-d", "--edge", "127.0.0.1:80"];
+    for name in ["MALL_STORE", "MALL_CACHE", "MALL_REGISTRY"] {
+        let (code, says) = failure(&home.command(&up).env(name, "bogus").output().expect("runs"));
+        assert!(code == 2 && says.contains("'bogus'") && says.contains(&format!("comes from {name}")), "{says}");
+        let (code, says) = failure(&home.command(&up).env(name, "").output().expect("runs"));
+        assert!(code == 2 && says.contains("--apis 3"), "{says}");
+    }
+    let by_flag = home.command(&["up", "--store", "bogus"]).env("MALL_STORE", "bogus").output().expect("runs");
+    assert!(!failure(&by_flag).1.contains("comes from"), "{}", failure(&by_flag).1);
 }
 
 #[test]
@@ -87,29 +102,14 @@ fn a_configuration_is_checked_without_serving() {
     let bad = home.write("bad.yaml", "{\"Name\": \"pay-rpc\",\n\"ListenOm\": \"127.0.0.1:0\"}\n");
     let (code, says) = failure(&home.run(&["serve", "pay-rpc", "--config", &bad, "--check"]));
     assert!(code == 2 && says.contains("bad.yaml:2") && says.contains("ListenOn"), "{says}");
+    let (code, says) = failure(&home.run(&["serve", "pay-rpc", "--config", common::binary(), "--check"]));
+    assert!(code == 2 && says.contains("not text in UTF-8") && !says.contains("that exists"), "{says}");
 }
 
 #[test]
 fn a_dead_target_is_named_with_its_address() {
     let (code, says) = failure(&Home::new().run(&["load", "http://127.0.0.1:1/", "-r", "5", "--for", "1s"]));
     assert!(code == 1 && says.contains("127.0.0.1:1"), "{says}");
-}
-
-#[test]
-fn flags_that_do_not_exist_and_words_that_make_no_sense_are_usage_errors() {
-    let home = Home::new();
-    for args in [
-        &["up", "--policy", "hardened"][..],
-        &["up", "--replicas", "gateway=3"],
-        &["wait", "--for", "lunch"],
-        &["wait", "--for", "ready", "--timeout", "60"],
-        &["status", "--stack", "../evil"],
-        &["load", "order-burst", "-X", "POST"],
-        &["load", "http://127.0.0.1:1/", "--trace-sample", "7"],
-    ] {
-        let (code, says) = failure(&home.run(args));
-        assert_eq!(code, 2, "{args:?}: {says}");
-    }
 }
 
 #[test]
@@ -126,6 +126,24 @@ fn a_scenario_is_aimed_elsewhere_by_the_rules_of_a_url() {
     }
     let (code, says) = failure(&home.run(&["load", "http://127.0.0.1:1/", "--target", "http://127.0.0.1:2"]));
     assert!(code == 2 && says.contains("a target already"), "{code} {says}");
+}
+
+#[test]
+fn flags_that_do_not_exist_and_words_that_make_no_sense_are_usage_errors() {
+    let home = Home::new();
+    for args in [
+        &["up", "--policy", "hardened"][..],
+        &["up", "--replicas", "gateway=3"],
+        &["wait", "--for", "lunch"],
+        &["wait", "--for", "ready", "--timeout", "60"],
+        &["status", "--stack", "../evil"],
+        &["load", "order-burst", "-X", "POST"],
+        &["load", "http://127.0.0.1:1/", "--trace-sample", "7"],
+        &["load", "http://127.0.0.1:1/", "--rate", "abc"],
+    ] {
+        let (code, says) = failure(&home.run(args));
+        assert_eq!(code, 2, "{args:?}: {says}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Stack;
-use super::parse::{settle, share};
+use super::parse::{rate, settle, share};
 use crate::duration;
 
 /// `mallctl load`
@@ -18,7 +18,7 @@ pub struct Load {
     #[command(flatten)]
     pub stack: Stack,
     /// Highest rate, flow starts per second; scales every stage.
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
     /// Most requests in flight, or users of a closed scenario.
     #[arg(long, value_name = "N")]

@@ -69,6 +69,13 @@ pub fn settle(text: &str) -> Result<loadgen::Settle, String> {
     if text == "auto" { Ok(loadgen::Settle::Auto) } else { duration::parse(text).map(loadgen::Settle::For) }
 }
 
+pub fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err(format!("'{text}' is no rate; write flow starts per second, above 0, such as 50 or 0.5")),
+    }
+}
+
 pub fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
@@ -118,6 +125,14 @@ mod tests {
         }
         assert_eq!(host_port("shop.example:80"), Ok("shop.example:80".to_owned()));
         assert!(host_port("http://shop:80").is_err() && host_port("shop").is_err() && host_port(":80").is_err());
+    }
+
+    #[test]
+    fn a_rate_is_a_number_above_nothing() {
+        assert_eq!((rate("50"), rate("0.5")), (Ok(50.0), Ok(0.5)));
+        for text in ["abc", "", "0", "-1", "NaN", "inf"] {
+            assert!(rate(text).is_err_and(|says| says.contains("flow starts per second")), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parse::replicas;
+use super::parse::{host_port, replicas};
 use crate::duration;
 
 /// `mallctl render`
@@ -47,7 +47,7 @@ pub enum Part {
 #[derive(Debug, Args)]
 pub struct Healthcheck {
     /// Ask grpc.health.v1 at this address; a collector's on 127.0.0.1:4320 unless told.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "http")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_port, conflicts_with = "http")]
     pub grpc: Option<String>,
     /// The gRPC service that is asked for, such as `mall.Pay`; the whole process unless told.
     #[arg(long, value_name = "NAME", default_value = "", conflicts_with = "http")]

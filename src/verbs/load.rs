@@ -99,9 +99,6 @@ fn scenario(args: &cli::Load) -> Result<Scenario, Failure> {
         }
     }
     if let Some(rate) = args.rate {
-        if !(rate.is_finite() && rate > 0.0) {
-            return Err(Failure::usage(format!("a rate of {rate} is not above 0")));
-        }
         scenario.scale_to(rate);
     }
     Ok(scenario)

@@ -1,9 +1,9 @@
 //! `mallctl serve`: one role of the shop.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
-use mall::config::{Mistake, Reading, Role, ServiceConfig, UnknownRole};
+use mall::config::{ConfigError, Mistake, Reading, Role, ServiceConfig, UnknownRole};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +17,7 @@ const ORPHAN_LIMIT: Duration = Duration::from_millis(500);
 /// Runs the role until a signal, or until its parent has gone.
 pub async fn run(args: cli::Serve) -> Outcome {
     let role: Role = args.role.parse().map_err(|error: UnknownRole| Failure::usage(error.to_string()))?;
-    let Reading { config, notes } =
-        ServiceConfig::read(role, &args.config).map_err(|error| Failure::usage(error.to_string()))?;
+    let Reading { config, notes } = ServiceConfig::read(role, &args.config).map_err(|error| refusal(&error))?;
     for Mistake { line, column, what } in notes {
         output::progress(&format!("{}:{line}:{column}: {what}", args.config.display()));
     }
@@ -44,6 +43,18 @@ pub async fn run(args: cli::Serve) -> Outcome {
         .await
         .map_err(|error| Failure::runtime(format!("{role} ended")).because(error))?;
     Ok(Exit::Ok)
+}
+
+/// A configuration that was refused, as the failure of the verb. What is there and is no text is not mended by a path.
+fn refusal(error: &ConfigError) -> Failure {
+    match error {
+        ConfigError::Unreadable { path, source } if source.kind() == ErrorKind::InvalidData => {
+            Failure::usage(format!("{} is no configuration", path.display()))
+                .because("it is not text in UTF-8")
+                .mend("give the path of a YAML or JSON file; `mallctl render` writes some")
+        }
+        _ => Failure::usage(error.to_string()),
+    }
 }
 
 fn listen(kind: SignalKind) -> Result<Signal, Failure> {

@@ -15,7 +15,7 @@ pub enum ScenarioError {
         why: String,
     },
     /// No shipped scenario has this name.
-    #[error("no scenario is called `{name}`{}; shipped are {}", suggestion_text(suggestion.as_deref()), known.join(", "))]
+    #[error("no scenario is called `{name}`; shipped are {}{}", known.join(", "), suggestion_text(suggestion.as_deref()))]
     Unknown {
         /// What was asked for.
         name: String,
