@@ -79,7 +79,7 @@ impl Session {
             down::stop(&self.folder).await?;
             return Err(Failure::new(Exit::NotReady, format!("not ready within {READY_LIMIT:?}, so it was stopped"))
                 .because(waits_for(&reply, |_| true))
-                .mend(format!("see {}", self.command("logs"))));
+                .mend(late_mend(&reply, &self.command("logs"))));
         };
         ready?;
         let facts = status::fetch(&client).await?;
@@ -265,6 +265,15 @@ fn waits_for(status: &StatusReply, is_told: impl Fn(&str) -> bool) -> String {
     std::iter::once(status.phase.clone()).chain(late).collect::<Vec<_>>().join("; ")
 }
 
+/// What mends a start that took too long: where every process of ours is ready, only the proxy is missing.
+fn late_mend(status: &StatusReply, logs: &str) -> String {
+    if status.processes.iter().all(|process| process.state == "ready") {
+        "start the proxy, or name the one that runs with --edge".to_owned()
+    } else {
+        format!("see {logs}")
+    }
+}
+
 fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::runtime("cannot listen for signals").because(error))
 }
@@ -326,5 +335,8 @@ mod tests {
         assert_eq!(waits_for(&status, |_| true), all);
         let news = "starting; pay-rpc/3 is backoff: no such database";
         assert_eq!(waits_for(&status, |state| state != "starting"), news);
+        assert_eq!(late_mend(&status, "`mallctl logs`"), "see `mallctl logs`");
+        let proxy = StatusReply { processes: vec![process(1, "ready", "")], ..StatusReply::default() };
+        assert!(late_mend(&proxy, "`mallctl logs`").contains("--edge"));
     }
 }
