@@ -11,7 +11,7 @@ use std::time::Duration;
 use collector::NewEvent;
 use futures::future::join_all;
 use mall::config::{Database as Pool, Redis as RedisAt};
-use mall::redis::Redis;
+use mall::redis::{Redis, RedisError};
 use mall::store::{Database, StoreError};
 use mall::telemetry::Meters;
 use mall_api::control::Server;
@@ -57,10 +57,15 @@ impl Question {
     async fn ask(&self) -> Result<(), String> {
         match self {
             Self::Mysql(database) => database.data_id().await.map(|_| ()).map_err(|error| match error {
-                StoreError::Unreachable(why) => why,
+                // It begins with the address, as the event does.
+                StoreError::Unreachable(why) => why.split_once(": ").map_or(why.clone(), |(_, why)| why.to_owned()),
                 other => other.to_string(),
             }),
-            Self::Redis(redis) => redis.ping().await.map_err(|error| error.to_string()),
+            Self::Redis(redis) => redis.ping().await.map_err(|error| match error {
+                RedisError::Away { cause, .. } => cause.to_string(),
+                RedisError::Late { command, .. } => format!("no answer to {command} in time"),
+                other => other.to_string(),
+            }),
             Self::Http { address, path } => match probe::get(address, path).await {
                 Ok(answer) if answer.status == 200 => Ok(()),
                 Ok(answer) => Err(format!("{path} is answered with {}", answer.status)),

@@ -78,7 +78,9 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolTimedOut => Self::Busy("no connection became free in time".to_owned()),
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => Self::Unreachable(error.to_string()),
+            // In the system's own words: the library's add nothing.
+            sqlx::Error::Io(system) => Self::Unreachable(system.to_string()),
+            sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => Self::Unreachable(error.to_string()),
             sqlx::Error::Database(inner) => match inner.try_downcast_ref::<MySqlDatabaseError>() {
                 Some(answer) => of_mysql(answer).unwrap_or(Self::Sql(error)),
                 None => of_sqlite(inner.as_ref()).unwrap_or(Self::Sql(error)),
