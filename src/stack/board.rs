@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::instance::Instance;
 use super::process::{Mark, Usage};
-use super::state::ReplicaMark;
+use super::stack_file::ReplicaMark;
 
 /// How a replica is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
 use super::auth::Bearer;
-use super::state::{StackFile, StateFolder};
+use super::stack_file::StackFile;
+use super::state::StateFolder;
 use crate::exit::{Exit, Failure};
 use crate::hint;
 

@@ -11,7 +11,7 @@ use super::configs::Writer;
 use super::order::{LoadOrder, Report};
 use super::shared::Shared;
 use super::spawn::{describe, spawn};
-use super::state::Data;
+use super::stack_file::Data;
 use crate::exit::{Exit, Failure};
 use crate::hint;
 

@@ -10,7 +10,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::logs::MAX_BYTES;
 use super::order::{Order, Report};
-use super::state::{Addresses, StateFolder};
+use super::stack_file::Addresses;
+use super::state::StateFolder;
 use crate::exit::{Exit, Failure};
 
 /// Lines of the supervisor's log that are shown when it ended without a word.

@@ -2,7 +2,8 @@
 //!
 //! [`supervisor`] owns the processes: it starts the collector, the databases and the replicas in order, restarts what
 //! ends ([`replica`], [`backoff`]), keeps the registry ([`registry`]) and the faults ([`faults`], [`inject`]), answers
-//! Control ([`control`]), and stops in order. [`state`] is what a stack leaves on disk. [`launch`] starts a supervisor,
+//! Control ([`control`]), tells of servers that go away ([`outages`]), and stops in order. [`state`] and [`stack_file`] are
+//! what a stack leaves on disk, [`stand`] is where its data is. [`launch`] starts a supervisor,
 //! [`client`] talks to one.
 //!
 //! Invariants: a stack is alive exactly while its lock is held; no signal goes to a process whose start time differs
@@ -34,6 +35,7 @@ pub mod rules;
 pub mod servers;
 pub mod shared;
 pub mod spawn;
+pub mod stack_file;
 pub mod stand;
 pub mod state;
 pub mod status;

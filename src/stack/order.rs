@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::instance::Instance;
-use super::state::Addresses;
+use super::stack_file::Addresses;
 use crate::exit::{Exit, Failure};
 use crate::topology::Topology;
 

@@ -20,8 +20,9 @@ use super::presence::Presence;
 use super::process::Mark;
 use super::registry::Registry;
 use super::replica::RestartRequest;
+use super::stack_file::{Addresses, Data};
 use super::stand::Stand;
-use super::state::{Addresses, Data, StateFolder};
+use super::state::StateFolder;
 
 /// The supervisor's state.
 #[derive(Debug)]

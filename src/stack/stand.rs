@@ -6,7 +6,7 @@
 use mall::store::DataSources;
 use serde::{Deserialize, Serialize};
 
-use super::state::{Data, StackFile};
+use super::stack_file::{Data, StackFile};
 use crate::topology::{CacheAt, StoreAt};
 
 /// Places that are remembered beside the present one; the oldest is forgotten first, and said so.

@@ -3,24 +3,15 @@
 //! A stack is alive exactly as long as its supervisor holds the lock on `lock`; the kernel releases it on any death, so
 //! no stale mark can exist. `stack.json` is replaced by rename and readable by its owner only, for it holds the token.
 
-use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use mall::store::DataSources;
-use serde::{Deserialize, Serialize};
-
-use super::process::Mark;
-use super::stand::Stand;
+use super::stack_file::{SCHEMA, StackFile};
 use crate::exit::{Exit, Failure};
 use crate::hint;
-use crate::topology::Topology;
-
-/// Version of `stack.json`.
-pub const SCHEMA: u32 = 1;
 
 /// Where a stack keeps what outlives its processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,114 +220,16 @@ fn check_name(stack: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `stack.json`: how to reach a stack, and what it consists of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StackFile {
-    /// [`SCHEMA`].
-    pub schema: u32,
-    /// Version of `mallctl` that wrote it.
-    pub version: String,
-    /// The stack's name.
-    pub stack: String,
-    /// Whether a shop belongs to it, or only the collector.
-    pub shop: bool,
-    /// The boot that the process ids belong to.
-    pub boot_id: String,
-    /// The supervisor.
-    pub supervisor: Mark,
-    /// When it started, nanoseconds since the epoch.
-    pub started_unix_ns: u64,
-    /// Time from start to ready, once it is.
-    pub ready_ms: Option<u64>,
-    /// Where it listens.
-    pub addresses: Addresses,
-    /// Where the shop's databases are; `verify` reads them, stack up or down.
-    pub data_sources: Option<DataSources>,
-    /// The data behind them, once it was migrated.
-    #[serde(default)]
-    pub data: Option<Data>,
-    /// Which servers the shop stands on.
-    #[serde(default)]
-    pub places: Option<Topology>,
-    /// Data that the stack left on servers which it is not started with now.
-    #[serde(default)]
-    pub earlier: Vec<Stand>,
-    /// Secret of the two control protocols.
-    pub token: String,
-    /// Governance policy.
-    pub policy: String,
-    /// Seed of picks and of restart jitter.
-    pub seed: u64,
-    /// Replicas by role.
-    pub topology: BTreeMap<String, u32>,
-    /// The processes, last time one changed.
-    pub replicas: Vec<ReplicaMark>,
-}
-
-#[cfg(test)]
-impl StackFile {
-    /// A stack of nothing, for tests to fill in.
-    pub fn blank(stack: &str) -> Self {
-        Self {
-            schema: SCHEMA,
-            version: "0.1.0".into(),
-            stack: stack.into(),
-            shop: true,
-            boot_id: "b".into(),
-            supervisor: Mark { pid: 1, start_ticks: 2 },
-            started_unix_ns: 3,
-            ready_ms: None,
-            addresses: Addresses::default(),
-            data_sources: None,
-            data: None,
-            places: None,
-            earlier: Vec::new(),
-            token: "secret".into(),
-            policy: "go-zero".into(),
-            seed: 7,
-            topology: BTreeMap::new(),
-            replicas: Vec::new(),
-        }
-    }
-}
-
-/// The data that a shop works on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Data {
-    /// Its identity, made when it was seeded.
-    pub id: String,
-    /// Whether this stack made it; data that was found on a server is not this stack's to remove.
-    pub made_here: bool,
-}
-
-/// Where a stack listens, `host:port`; empty where it does not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Addresses {
-    /// HTTP of the shop.
-    pub gateway: String,
-    /// OTLP over gRPC.
-    pub otlp_grpc: String,
-    /// OTLP over HTTP.
-    pub otlp_http: String,
-    /// The console protocol, and control.
-    pub console: String,
-}
-
-/// A process of the stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplicaMark {
-    /// `order-rpc`.
-    pub role: String,
-    /// Counted from 1.
-    pub replica: u32,
-    /// Process id and start time.
-    #[serde(flatten)]
-    pub mark: Mark,
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use mall::store::DataSources;
+
     use super::*;
+    use crate::stack::process::Mark;
+    use crate::stack::stack_file::{Data, ReplicaMark};
+    use crate::topology::Topology;
 
     fn folder(root: &Path) -> StateFolder {
         let folder = StateFolder { stack: "t".into(), root: root.join("t") };

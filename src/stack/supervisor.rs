@@ -37,8 +37,9 @@ use super::registry::Registry;
 use super::replica::Replica;
 use super::rules;
 use super::shared::{Shared, unix_ns};
+use super::stack_file::{Addresses, SCHEMA, StackFile};
 use super::stand::Stand;
-use super::state::{self, Addresses, Lock, StackFile, StateFolder};
+use super::state::{Lock, StateFolder};
 use crate::exit::{Exit, Failure};
 use crate::hint;
 use crate::topology::Apis;
@@ -229,7 +230,7 @@ impl Shared {
         let shop = self.order.shop.as_ref();
         let places = shop.map(|shop| shop.topology.clone());
         StackFile {
-            schema: state::SCHEMA,
+            schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stack: self.folder.stack().to_owned(),
             shop: shop.is_some(),

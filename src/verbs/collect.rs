@@ -14,7 +14,8 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::stack::order::Order;
 use crate::stack::shared::unix_ns;
-use crate::stack::state::{Addresses, StateFolder};
+use crate::stack::stack_file::Addresses;
+use crate::stack::state::StateFolder;
 
 /// Runs the verb.
 pub async fn run(args: cli::Collect, json: bool) -> Outcome {

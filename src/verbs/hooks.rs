@@ -9,7 +9,7 @@ use mall_api::control::{ClearFaultsRequest, PoolRequest, StatusRequest};
 use tonic::Code;
 
 use crate::stack::client::Client;
-use crate::stack::state::StackFile;
+use crate::stack::stack_file::StackFile;
 
 struct ControlHooks {
     client: Client,

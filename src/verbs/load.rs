@@ -15,7 +15,8 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::hint;
 use crate::output;
 use crate::stack::client::{Client, not_running};
-use crate::stack::state::{StackFile, StateFolder, write_private};
+use crate::stack::stack_file::StackFile;
+use crate::stack::state::{StateFolder, write_private};
 
 /// Runs the verb.
 pub async fn run(args: cli::Load, json: bool) -> Outcome {
