@@ -113,4 +113,8 @@ fn a_head_ratio_is_kept_told_and_made_up_for_by_metrics() {
         let shown = home.ok(&["trace", "show", &trace]);
         assert!(shown.contains("user-api") && shown.contains("user-rpc"), "{shown}");
     }
+    // A run says it too, for its figures rest on the same spans.
+    home.run(&["load", &format!("{url}/info"), "-r", "5", "--for", "1s"]);
+    let caveats = home.json(&["report", "latest"])["caveats"].to_string();
+    assert!(caveats.contains("user-api head-samples 10 %") && caveats.contains("user-rpc"), "{caveats}");
 }

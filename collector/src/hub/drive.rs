@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use collector_api::console::{Join, RunCommand, RunFinish, RunPhase, RunSettled, RunStart, RunTick};
+use collector_api::coverage;
 use tokio::sync::mpsc;
 
 use super::state::State;
@@ -90,13 +91,14 @@ impl Hub {
         let totals = self.totals();
         let mut state = self.state();
         let version = state.touch();
+        let caveats = state.rollup.coverage().iter().map(coverage::sentence).collect();
         let State { runs, events, alerts, .. } = &mut *state;
         let began = runs.get(run_id).map_or(0, RunState::started_ns);
         let was_active = |alert: &&collector_api::console::Alert| {
             alert.active_unix_ns > 0 && (alert.resolved_unix_ns == 0 || alert.resolved_unix_ns >= began)
         };
         let alerts = alerts.iter().filter(was_active).cloned().collect();
-        Some(RunSettled { alerts, ..runs.settle(run_id, now_ns, &totals, events, version) })
+        Some(RunSettled { alerts, caveats, ..runs.settle(run_id, now_ns, &totals, events, version) })
     }
 
     /// Sends a command to a running load.

@@ -225,7 +225,8 @@ impl Runs {
             spans_dropped: during.spans_dropped,
             orphan_traces: during.orphan_traces,
             rejections_by_place: during.rejections.into_iter().collect(),
-            alerts: Vec::new(),
+            // What alerts and caveats there were is not the runs' to know.
+            ..console::RunSettled::default()
         }
     }
 

@@ -53,6 +53,7 @@ pub fn write(report: &Report) -> Value {
         },
         "attribution": facts.settled.as_ref().map_or_else(Vec::new, cohorts),
         "findings": [],
+        "caveats": facts.settled.as_ref().map_or(&[][..], |settled| &settled.caveats),
         "events": events(facts),
         "gates": report.gates.iter().map(|result| json!({
             "expr": result.gate.expr,

@@ -90,6 +90,7 @@ fn settled() -> RunSettled {
         }))
         .collect(),
         rejections_by_place: [("client".to_owned(), 1)].into(),
+        caveats: vec!["user-rpc sends 10 % of its spans".to_owned()],
         ..RunSettled::default()
     }
 }
@@ -178,6 +179,7 @@ fn run_json_keeps_the_fields_of_its_schema() {
         assert!(paths.iter().any(|known| known == path), "{path} is missing");
     }
     assert!(json["findings"].is_array() && json["processes"].is_array());
+    assert_eq!(json["caveats"], serde_json::json!(["user-rpc sends 10 % of its spans"]));
 }
 
 #[test]
@@ -206,6 +208,7 @@ fn the_readable_report_says_what_matters() {
         "join       99 joined of 100 sampled of 100 sent (99.000 %), 0 late, 1 missing",
         "breakers   1 rejections at place client seen by the client, 1 in the ledger",
         "           not limited: it kept the schedule",
+        "note       user-rpc sends 10 % of its spans",
         "      2.0 s  breaker  gateway tripped for 2.5 s",
         "      5.0 s  alert    HighErrorRate resolved after 2.00 s; was: 88.89 % fail",
         "      6.0 s  alert    pay-rpc HighErrorRate resolved after 2.00 s; was: 88.89 % fail",

@@ -153,6 +153,9 @@ fn generator(facts: &Facts, out: &mut String) -> std::fmt::Result {
     if facts.spans_lost > 0 {
         writeln!(out, "           {} of the load tool's own spans were lost", facts.spans_lost)?;
     }
+    for caveat in facts.settled.iter().flat_map(|settled| &settled.caveats) {
+        writeln!(out, "note       {caveat}")?;
+    }
     Ok(())
 }
 
