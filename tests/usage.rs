@@ -96,14 +96,45 @@ fn a_configuration_is_checked_without_serving() {
     let home = Home::new();
     let good = home.write("user.yaml", "Name: user-rpc\nListenOn: 127.0.0.1:0\nDataSource: sqlite:///data/user.db\n");
     assert_eq!(home.ok(&["serve", "user-rpc", "--config", &good, "--check"]), "ok\n");
-    let (code, says) = failure(&home.run(&["serve", "user-api", "--config", &good, "--check"]));
+    let (code, says) = failure(&home.run(&["serve", "user-api", "--config", &good]));
     assert!(code == 2 && says.contains("user.yaml:1:1: `Auth.AccessSecret` is missing"), "{says}");
     assert!(says.contains("`UserRpc` is missing"), "{says}");
+    // A file that is looked at may be a part of what the role is given.
+    let (code, says) = failure(&home.run(&["serve", "user-api", "--config", &good, "--check"]));
+    assert!(code == 0 && says.contains("`Auth.AccessSecret` is missing"), "{code} {says}");
+    assert!(says.contains("user-api does not start with this file alone"), "{says}");
     let bad = home.write("bad.yaml", "{\"Name\": \"pay-rpc\",\n\"ListenOm\": \"127.0.0.1:0\"}\n");
     let (code, says) = failure(&home.run(&["serve", "pay-rpc", "--config", &bad, "--check"]));
     assert!(code == 2 && says.contains("bad.yaml:2") && says.contains("ListenOn"), "{says}");
     let (code, says) = failure(&home.run(&["serve", "pay-rpc", "--config", common::binary(), "--check"]));
     assert!(code == 2 && says.contains("not text in UTF-8") && !says.contains("that exists"), "{says}");
+}
+
+#[test]
+fn the_guides_files_are_refused_for_their_mistakes_and_accepted_once_they_are_mended() {
+    let home = Home::new();
+    let check = |role: &str, text: &str| {
+        let path = home.write(&format!("{role}.yaml"), text);
+        let told = home.run(&["serve", role, "--config", &path, "--check"]);
+        let (code, says) = failure(&told);
+        let mistakes: Vec<String> =
+            says.lines().filter_map(|line| Some(line.rsplit_once(".yaml:")?.1.to_owned())).collect();
+        (code, mistakes)
+    };
+    let read = |name: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("mall/tests/seed");
+        std::fs::read_to_string(folder.join(name)).expect("is kept")
+    };
+    let (api, rpc) = (read("seed-user-api.yaml"), read("seed-user-rpc.yaml"));
+    let (code, mistakes) = check("user-api", &api);
+    assert_eq!((code, mistakes.len()), (2, 2), "{mistakes:?}");
+    assert!(mistakes[0].starts_with("7:3: unknown key `SampleRate`; did you mean `Sampler`?"), "{mistakes:?}");
+    assert!(mistakes[1].contains("must be `otlpgrpc` or `otlphttp`"), "{mistakes:?}");
+    let (code, mistakes) = check("user-rpc", &rpc);
+    assert_eq!((code, mistakes.len()), (2, 1), "{mistakes:?}");
+    let mended = |text: &str| text.replace("SampleRate:", "Sampler:").replace("Batcher: grpc", "Batcher: otlpgrpc");
+    assert_eq!(check("user-api", &mended(&api)).0, 0);
+    assert_eq!(check("user-rpc", &mended(&rpc)).0, 0);
 }
 
 #[test]

@@ -194,7 +194,7 @@ pub struct Serve {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Only say whether the configuration is right: `ok`, or every mistake in it.
+    /// Only say whether the configuration is right: `ok`, or every mistake in it; also what the role needs beside it.
     #[arg(long)]
     pub check: bool,
     /// End when standard input closes: the parent has gone.

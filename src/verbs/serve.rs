@@ -17,11 +17,15 @@ const ORPHAN_LIMIT: Duration = Duration::from_millis(500);
 /// Runs the role until a signal, or until its parent has gone.
 pub async fn run(args: cli::Serve) -> Outcome {
     let role: Role = args.role.parse().map_err(|error: UnknownRole| Failure::usage(error.to_string()))?;
-    let Reading { config, notes } = ServiceConfig::read(role, &args.config).map_err(|error| refusal(&error))?;
-    for Mistake { line, column, what } in notes {
+    let read = if args.check { ServiceConfig::check } else { ServiceConfig::read };
+    let Reading { config, notes, missing } = read(role, &args.config).map_err(|error| refusal(&error))?;
+    for Mistake { line, column, what } in notes.iter().chain(&missing) {
         output::progress(&format!("{}:{line}:{column}: {what}", args.config.display()));
     }
     if args.check {
+        if !missing.is_empty() {
+            output::progress(&format!("no mistakes, but {role} does not start with this file alone"));
+        }
         output::line("ok");
         return Ok(Exit::Ok);
     }

@@ -15,7 +15,7 @@ pub fn document() -> String {
         `mallctl serve ROLE --config FILE` reads one YAML (or JSON) file. Keys are go-zero's where go-zero has the key, and \
         are found whatever their case; an unknown key or a wrong value is refused with its place and the nearest valid one, \
         a key that the role cannot start without must be there, \
-        and every mistake of a file is told at once (`--check` tells them without starting). `${NAME}` in a value is the \
+        and every mistake of a file is told at once (`--check` tells them without starting; what the role needs beside the file it names without refusing the file). `${NAME}` in a value is the \
         environment variable NAME, which must exist. `mall/etc/` has one file per role.\n\n\
         Without a supervisor these variables win over the file: `OTEL_SDK_DISABLED`, `OTEL_SERVICE_NAME`, \
         `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, \

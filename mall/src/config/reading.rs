@@ -12,6 +12,19 @@ pub struct Reading {
     pub config: ServiceConfig,
     /// One for each key without effect, in the order of the file.
     pub notes: Vec<Mistake>,
+    /// What the role cannot start without and the file does not say; empty where that was asked to be a mistake.
+    pub missing: Vec<Mistake>,
+}
+
+/// What is made of keys that a role cannot start without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Nobody asked for a role.
+    Unknown,
+    /// The file is to start this role: they are mistakes.
+    Demanded(Role),
+    /// The file is looked at, and may be a part of a configuration: they are told beside.
+    Told(Role),
 }
 
 impl ServiceConfig {
@@ -25,6 +38,11 @@ impl ServiceConfig {
         Self::interpret_as(role, &file(path)?, path, &|name| std::env::var(name).ok())
     }
 
+    /// As [`ServiceConfig::read`], for a file that is only looked at: what `role` needs beyond it is no mistake of it.
+    pub fn check(role: Role, path: &Path) -> Result<Reading, ConfigError> {
+        Self::judge(Needs::Told(role), &file(path)?, path, &|name| std::env::var(name).ok())
+    }
+
     /// Reads a configuration from text, without an environment; `path` is only named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         Self::interpret(text, path, &|_| None).map(|reading| reading.config)
@@ -32,7 +50,7 @@ impl ServiceConfig {
 
     /// Reads a configuration from text and the variables that `lookup` finds.
     pub fn interpret(text: &str, path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Reading, ConfigError> {
-        Self::judge(None, text, path, lookup)
+        Self::judge(Needs::Unknown, text, path, lookup)
     }
 
     /// As [`ServiceConfig::interpret`]; the text must say all that `role` cannot start without.
@@ -42,11 +60,11 @@ impl ServiceConfig {
         path: &Path,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Reading, ConfigError> {
-        Self::judge(Some(role), text, path, lookup)
+        Self::judge(Needs::Demanded(role), text, path, lookup)
     }
 
     fn judge(
-        role: Option<Role>,
+        needs: Needs,
         text: &str,
         path: &Path,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -54,11 +72,18 @@ impl ServiceConfig {
         let refuse = |mistakes| ConfigError::Mistakes { path: path.to_owned(), mistakes };
         let root = tree::read(text).map_err(|mistake| refuse(vec![mistake]))?;
         let mut checked = check(&root, &schema::ROOT, lookup);
-        let mut missing = role.map(|role| needs::missing(role, &checked)).unwrap_or_default();
+        let mut missing: Vec<Mistake> = match needs {
+            Needs::Unknown => Vec::new(),
+            Needs::Demanded(role) | Needs::Told(role) => {
+                needs::missing(role, &checked).into_iter().map(|what| Mistake::new(root.at, what)).collect()
+            }
+        };
         if !checked.says("Name") {
-            missing.push("missing field `Name`".to_owned());
+            checked.mistakes.push(Mistake::new(root.at, "missing field `Name`".to_owned()));
         }
-        checked.mistakes.extend(missing.into_iter().map(|what| Mistake::new(root.at, what)));
+        if matches!(needs, Needs::Demanded(_)) {
+            checked.mistakes.append(&mut missing);
+        }
         checked.mistakes.sort();
         if !checked.mistakes.is_empty() {
             return Err(refuse(checked.mistakes));
@@ -69,7 +94,7 @@ impl ServiceConfig {
         if config.mall.control.endpoint.is_empty() {
             environment::apply(&mut config, lookup)?;
         }
-        Ok(Reading { config, notes: checked.notes })
+        Ok(Reading { config, notes: checked.notes, missing })
     }
 }
 
