@@ -17,8 +17,9 @@ use mall::telemetry::Meters;
 use mall_api::control::Server;
 
 use super::probe;
+use super::servers::members;
 use super::shared::{Shared, unix_ns};
-use crate::topology::{CacheAt, RegistryAt, Topology};
+use crate::topology::{CacheAt, Topology};
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -66,11 +67,9 @@ impl Question {
                 RedisError::Late { command, .. } => format!("no answer to {command} in time"),
                 other => other.to_string(),
             }),
-            Self::Http { address, path } => match probe::get(address, path).await {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(format!("{path} is answered with {}", answer.status)),
-                Err(error) => Err(error.to_string()),
-            },
+            Self::Http { address, path } => {
+                probe::get_ok(address, path).await.map(|_| ()).map_err(|error| error.to_string())
+            }
         }
     }
 
@@ -97,11 +96,7 @@ async fn questions(topology: &Topology, folder: &Path) -> Vec<(Server, Question)
         let at = RedisAt { host: host.clone(), user: user.clone(), pass: pass.clone() };
         questions.push((server("redis", host), Question::Redis(Redis::open(&at, &Meters::disabled()))));
     }
-    let (kind, hosts, path) = match &topology.registry {
-        RegistryAt::Embedded | RegistryAt::Dns { .. } => return questions,
-        RegistryAt::Etcd { hosts, .. } => ("etcd", hosts.as_slice(), "/version"),
-        RegistryAt::Consul { host, .. } => ("consul", std::slice::from_ref(host), "/v1/status/leader"),
-    };
+    let (kind, hosts, path) = members(&topology.registry);
     let http = |host: &String| (server(kind, host), Question::Http { address: host.clone(), path });
     questions.extend(hosts.iter().map(http));
     questions

@@ -33,6 +33,14 @@ pub async fn get(address: &str, path: &str) -> io::Result<Answer> {
     answer(&text).ok_or_else(|| io::Error::other("what answers does not speak HTTP"))
 }
 
+/// As [`get`]; an answer other than 200 is an error that says so.
+pub async fn get_ok(address: &str, path: &str) -> io::Result<Answer> {
+    match get(address, path).await? {
+        answer if answer.status == 200 => Ok(answer),
+        answer => Err(io::Error::other(format!("{path} is answered with {}", answer.status))),
+    }
+}
+
 /// The version that a MySQL or MariaDB says when one connects.
 pub async fn mysql(address: &str) -> io::Result<String> {
     let greeting = ask(address, b"", |bytes| greeted(bytes).is_some()).await?;

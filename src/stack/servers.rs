@@ -103,18 +103,20 @@ fn new_enough(version: String) -> Result<String, Trouble> {
     Err(Trouble::Unfit(format!("it is Redis {version}: {OLDEST_REDIS}.0 or later is needed")))
 }
 
-async fn registry(registry: &RegistryAt) -> Vec<Look> {
-    let (name, hosts, path) = match registry {
-        RegistryAt::Embedded | RegistryAt::Dns { .. } => return Vec::new(),
-        RegistryAt::Etcd { hosts, .. } => ("etcd", hosts.as_slice(), "/version"),
+/// The servers of a registry: what they are, where each is, and a path that a sound one answers.
+pub fn members(registry: &RegistryAt) -> (&'static str, &[String], &'static str) {
+    match registry {
+        RegistryAt::Embedded | RegistryAt::Dns { .. } => ("", &[], ""),
+        RegistryAt::Etcd { hosts, .. } => ("etcd", hosts, "/version"),
         RegistryAt::Consul { host, .. } => ("consul", std::slice::from_ref(host), "/v1/status/leader"),
-    };
+    }
+}
+
+async fn registry(registry: &RegistryAt) -> Vec<Look> {
+    let (name, hosts, path) = members(registry);
     join_all(hosts.iter().map(|host| async move {
-        let says = match probe::get(host, path).await {
-            Ok(answer) if answer.status == 200 => Ok(answer.body.trim().to_owned()),
-            Ok(answer) => Err(Trouble::Silent(format!("{path} is answered with {}", answer.status))),
-            Err(error) => Err(Trouble::of(&error)),
-        };
+        let answer = probe::get_ok(host, path).await;
+        let says = answer.map(|answer| answer.body.trim().to_owned()).map_err(|error| Trouble::of(&error));
         Look { server: format!("{name} at {host}"), flag: REGISTRY, says }
     }))
     .await

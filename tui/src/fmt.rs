@@ -1,17 +1,6 @@
 //! Figures as people read them: units always, thousands with commas, widths that do not jump.
 
-/// A whole number with commas: `12,041`.
-pub fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub use collector_api::figure::count;
 
 /// As [`count`], in at most nine columns: `992,954`, `12.5 M`, `1.00 G`.
 pub fn compact(value: u64) -> String {

@@ -9,6 +9,7 @@
 //! The crate owns words and shapes: it opens no connection, keeps no state and knows no clock.
 
 pub mod coverage;
+pub mod figure;
 pub mod history;
 pub mod kept;
 pub mod lost;

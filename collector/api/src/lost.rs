@@ -1,6 +1,7 @@
 //! Spans that ended and did not come to be kept, in one line.
 
 use crate::console::{ReceiverStats, StoreStats};
+use crate::figure;
 
 /// Exporters that are named; the rest are counted together.
 const NAMED: usize = 3;
@@ -21,10 +22,10 @@ pub fn sentence(receiver: &ReceiverStats, store: &StoreStats) -> String {
         return String::new();
     }
     let mut parts: Vec<String> =
-        exporters.iter().take(NAMED).map(|(name, count)| format!("{} by {name}", grouped(*count))).collect();
+        exporters.iter().take(NAMED).map(|(name, count)| format!("{} by {name}", figure::count(*count))).collect();
     if let Some(rest) = exporters.get(NAMED..).filter(|rest| !rest.is_empty()) {
         let count = rest.iter().map(|(_, count)| count).sum();
-        parts.push(format!("{} by {} others", grouped(count), rest.len()));
+        parts.push(format!("{} by {} others", figure::count(count), rest.len()));
     }
     if let Some(last) = parts.last_mut() {
         last.push_str(" before they were sent");
@@ -33,24 +34,11 @@ pub fn sentence(receiver: &ReceiverStats, store: &StoreStats) -> String {
         [(receiver.spans_rejected, "refused by the receiver"), (store.dropped_spans, "of traces that were full")]
     {
         if count > 0 {
-            parts.push(format!("{} {how}", grouped(count)));
+            parts.push(format!("{} {how}", figure::count(count)));
         }
     }
     let (spans, are) = if all == 1 { ("span", "is") } else { ("spans", "are") };
-    format!("{} {spans} {are} lost, so figures are too low: {}", grouped(all), parts.join(", "))
-}
-
-/// A count for people: `7,563`.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    format!("{} {spans} {are} lost, so figures are too low: {}", figure::count(all), parts.join(", "))
 }
 
 #[cfg(test)]
@@ -73,6 +61,6 @@ mod tests {
         assert_eq!(stats(&[], 0, 1), "1 span is lost, so figures are too low: 1 of traces that were full");
         let many = [("a", 5), ("b", 4), ("c", 3), ("d", 2), ("e", 1)];
         assert!(stats(&many, 0, 0).ends_with("5 by a, 4 by b, 3 by c, 3 by 2 others before they were sent"));
-        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(figure::count(1_234_567), "1,234,567");
     }
 }
